@@ -1,0 +1,111 @@
+package ring
+
+import (
+	"encoding/binary"
+	"math/bits"
+	"unsafe"
+)
+
+// maxTransfer is the kernel's MAX_RW_COUNT: no call moves more, and the field of an entry is 32 bits wide.
+const maxTransfer = 0x7ffff000
+
+var bigEndian = binary.NativeEndian.Uint16([]byte{0, 1}) == 1
+
+// prep writes s the way the kernel reads it. Modifiers that set does not have are dropped, for they only ask:
+// a Multishot completes once then, a PollFirst tries at once.
+func prep(e *entry, s *SQE, set Feature) {
+	// A slot is used again and again, and the kernel refuses what it finds in a field that the operation does not use.
+	*e = entry{opcode: s.Opcode, fd: s.FD, userData: s.UserData}
+	multishot := s.Flags&Multishot != 0
+	switch s.Opcode {
+	case OpRead, OpWrite, OpReadv, OpWritev:
+		e.off = uint64(s.Off)
+		e.addr = address(s.Addr)
+		e.len = uint32(min(s.Len, maxTransfer))
+		e.opFlags = s.OpFlags
+	case OpFsync:
+		e.opFlags = s.OpFlags
+	case OpPollAdd:
+		e.opFlags = s.OpFlags
+		if bigEndian {
+			e.opFlags = bits.RotateLeft32(e.opFlags, 16) // once a 16-bit field, at the same address
+		}
+		if multishot && set&MultishotPoll != 0 {
+			e.len = pollAddMulti
+		}
+	case OpSend, OpRecv:
+		e.opFlags = s.OpFlags
+		if s.Opcode == OpRecv && s.Flags&BufferSelect != 0 {
+			e.flags = sqeBufferSelect
+			e.bufGroup = s.Group
+		} else {
+			e.addr = address(s.Addr)
+			e.len = uint32(min(s.Len, maxTransfer))
+		}
+		if s.Opcode == OpRecv && multishot && set&MultishotRecv != 0 {
+			e.ioprio = recvMultishot
+		}
+		if s.Flags&PollFirst != 0 && set&PollFirstHint != 0 {
+			e.ioprio |= recvsendPollFirst
+		}
+	case OpSendmsg, OpRecvmsg:
+		e.addr = address(s.Addr)
+		e.len = 1
+		e.opFlags = s.OpFlags
+	case OpAccept:
+		e.addr = address(s.Addr)
+		e.off = address(s.Addr2)
+		e.opFlags = s.OpFlags
+		if multishot && set&MultishotAccept != 0 {
+			e.ioprio = acceptMultishot
+		}
+		if s.Flags&PollFirst != 0 && set&PollFirstHint != 0 && set&hintedAccept != 0 {
+			e.ioprio |= acceptPollFirst
+		}
+	case OpConnect:
+		e.addr = address(s.Addr)
+		e.off = s.Len
+	case OpShutdown:
+		e.len = s.OpFlags
+	case OpOpenat, OpStatx, OpUnlinkat, OpMkdirat, OpRenameat, OpLinkat, OpSymlinkat:
+		e.addr = address(s.Addr)
+		e.off = address(s.Addr2)
+		e.len = s.Arg // the mode, the mask, or the new directory
+		e.opFlags = s.OpFlags
+	case OpFallocate:
+		e.off = uint64(s.Off)
+		e.addr = s.Len // the 64 bits that there are
+		e.len = s.Arg
+	case OpFtruncate:
+		e.off = uint64(s.Off)
+	case OpCancel:
+		e.opFlags = s.OpFlags
+		if s.OpFlags&(CancelFD|CancelAny) == 0 {
+			e.addr = uint64(s.Off)
+		}
+	case OpMsgRing:
+		e.off = uint64(s.Off)
+		e.len = s.Arg
+	}
+}
+
+// address is for the kernel only. What p points to is kept alive by whoever pushed the entry, and
+// does not move because it is on the heap.
+func address(p unsafe.Pointer) uint64 { return uint64(uintptr(p)) }
+
+// Encode returns s as struct io_uring_sqe, as a ring with the features of f would push it: for
+// tests, traces, and rings that are not ours. What s points to is not kept alive by the result.
+func Encode(s *SQE, f Features) [64]byte {
+	var e entry
+	prep(&e, s, f.Set)
+	return *(*[64]byte)(unsafe.Pointer(&e))
+}
+
+// light are the operations that the kernel carries out or parks within a few microseconds, if they move no more than
+// maxLight. All others may copy for long, look up names, shake hands or start disk requests before an enter returns.
+const light OpcodeSet = 1<<OpNop | 1<<OpPollAdd | 1<<OpSend | 1<<OpRecv | 1<<OpSendmsg | 1<<OpRecvmsg |
+	1<<OpAccept | 1<<OpCancel | 1<<OpMsgRing | 1<<OpRead | 1<<OpWrite | 1<<OpReadv | 1<<OpWritev
+
+const maxLight = 64 << 10
+
+func heavy(s *SQE) bool { return s.Flags&MayBlock != 0 || s.Len > maxLight || !light.Has(s.Opcode) }

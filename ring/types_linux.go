@@ -1,0 +1,15 @@
+package ring
+
+import "golang.org/x/sys/unix"
+
+// The structures that an operation hands to the system, in the system's own layout.
+type (
+	// Msghdr is the message header of OpSendmsg and OpRecvmsg.
+	Msghdr = unix.Msghdr
+	// Iovec is one buffer of a vectored operation.
+	Iovec = unix.Iovec
+	// RawSockaddrAny has room for any socket address.
+	RawSockaddrAny = unix.RawSockaddrAny
+	// Statx is what OpStatx fills in.
+	Statx = unix.Statx_t
+)

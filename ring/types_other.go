@@ -1,0 +1,17 @@
+//go:build !unix
+
+package ring
+
+// Where no queue runs, the structures exist for the compiler only.
+type (
+	Msghdr struct {
+		Iov    *Iovec
+		Iovlen uint64
+	}
+	Iovec struct {
+		Base *byte
+		Len  uint64
+	}
+	RawSockaddrAny struct{ Data [128]byte }
+	Statx          struct{}
+)
