@@ -1,0 +1,159 @@
+package fallback
+
+import (
+	"errors"
+	"fmt"
+	"time"
+	"unsafe"
+
+	"golang.org/x/sys/unix"
+)
+
+// epoll is the poller of Linux.
+//
+// A descriptor that the queue itself reads or writes is registered once, edge-triggered: in the
+// steady state a message costs no epoll_ctl. One that is only polled (OpPollAdd) belongs to somebody
+// else, who may close it at any time: it is registered one-shot, and armed anew for each operation.
+type epoll struct {
+	epfd, eventfd int
+	events        [256]unix.EpollEvent
+	noPwait2      bool // epoll_pwait2 came with 5.11
+	controls      *uint64
+}
+
+func newEpoll(controls *uint64) (poller, error) {
+	epfd, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
+	if err != nil {
+		return nil, fmt.Errorf("fallback: epoll_create1: %w", err)
+	}
+	eventfd, err := unix.Eventfd(0, unix.EFD_CLOEXEC|unix.EFD_NONBLOCK)
+	if err != nil {
+		unix.Close(epfd)
+		return nil, fmt.Errorf("fallback: eventfd: %w", err)
+	}
+	// Edge-triggered, every write is an event of its own: the counter is never read.
+	wake := unix.EpollEvent{Events: unix.EPOLLIN | unix.EPOLLET, Fd: -1}
+	if err := unix.EpollCtl(epfd, unix.EPOLL_CTL_ADD, eventfd, &wake); err != nil {
+		unix.Close(epfd)
+		unix.Close(eventfd)
+		return nil, fmt.Errorf("fallback: epoll_ctl: %w", err)
+	}
+	return &epoll{epfd: epfd, eventfd: eventfd, controls: controls}, nil
+}
+
+func (p *epoll) arm(fd int32, d *descriptor, force bool) error {
+	want := d.want()
+	if !force && want&^d.armed == 0 {
+		return nil
+	}
+	mode := uint32(unix.EPOLLONESHOT)
+	if d.sticky {
+		// Reading comes next if it has not come yet: one registration for both.
+		mode, want = unix.EPOLLET, want|d.armed|pollIN|pollRDHUP|pollPRI
+	}
+	if err := p.control(fd, d, want|mode); err != nil {
+		return err
+	}
+	d.armed = want
+	return nil
+}
+
+// control modifies the registration of fd, or adds one. What is known about fd is a guess when its owner
+// closed it (the registration went with it) or holds a duplicate (it stayed); the kernel knows.
+func (p *epoll) control(fd int32, d *descriptor, events uint32) error {
+	op := unix.EPOLL_CTL_ADD
+	if d.known {
+		op = unix.EPOLL_CTL_MOD
+	}
+	errno := p.ctl(op, fd, d.gen, events)
+	switch {
+	case errno == unix.ENOENT && op == unix.EPOLL_CTL_MOD:
+		errno = p.ctl(unix.EPOLL_CTL_ADD, fd, d.gen, events)
+	case errno == unix.EEXIST && op == unix.EPOLL_CTL_ADD:
+		errno = p.ctl(unix.EPOLL_CTL_MOD, fd, d.gen, events)
+	}
+	d.known = errno == 0
+	if errno != 0 {
+		d.armed = 0
+		return errno
+	}
+	return nil
+}
+
+func (p *epoll) ctl(op int, fd int32, gen, events uint32) unix.Errno {
+	*p.controls++
+	e := unix.EpollEvent{Events: events, Fd: fd, Pad: int32(gen)}
+	_, _, errno := unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(p.epfd), uintptr(op), uintptr(fd),
+		uintptr(unsafe.Pointer(&e)), 0, 0)
+	return errno
+}
+
+// quiet matters for Unix sockets: they report writability whenever the peer receives.
+func (p *epoll) quiet(fd int32, d *descriptor) {
+	if d.known && d.sticky && d.armed&pollOUT != 0 {
+		if p.control(fd, d, d.armed&^pollOUT|unix.EPOLLET) == nil {
+			d.armed &^= pollOUT
+		}
+	}
+}
+
+// relax removes a registration that is of no use any more. One that persists stays.
+func (p *epoll) relax(fd int32, d *descriptor) {
+	if !d.sticky && d.want() == 0 {
+		p.drop(fd, d)
+	}
+}
+
+// drop removes the registration explicitly: it belongs to the open file, which may have duplicates.
+func (p *epoll) drop(fd int32, d *descriptor) {
+	if d.known {
+		p.ctl(unix.EPOLL_CTL_DEL, fd, 0, 0)
+	}
+	d.known, d.armed = false, 0
+}
+
+// wait does not tell the scheduler when it cannot block, and must tell it when it can: a thread that
+// blocks in a raw system call starves its P and is kicked by every garbage collection.
+func (p *epoll) wait(timeout time.Duration) (int, error) {
+	var n uintptr
+	var errno unix.Errno
+	epfd, events, size := uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events)), uintptr(len(p.events))
+	switch {
+	case timeout == 0:
+		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, epfd, events, size, 0, 0, 0)
+	case timeout > 0 && !p.noPwait2:
+		ts := struct{ sec, nsec int64 }{int64(timeout / time.Second), int64(timeout % time.Second)}
+		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, epfd, events, size, uintptr(unsafe.Pointer(&ts)), 0, 0)
+		if errno == unix.ENOSYS || errno == unix.EPERM {
+			p.noPwait2 = true // EPERM: a seccomp filter older than the call
+			return p.wait(timeout)
+		}
+	default:
+		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, epfd, events, size, uintptr(milliseconds(timeout)), 0, 0)
+	}
+	switch errno {
+	case 0:
+		return int(n), nil
+	case unix.EINTR:
+		return 0, nil
+	default:
+		return 0, fmt.Errorf("fallback: epoll_wait: %w", errno)
+	}
+}
+
+func (p *epoll) event(i int) event {
+	e := &p.events[i]
+	return event{fd: e.Fd, gen: uint32(e.Pad), events: e.Events}
+}
+
+// wake can only fail when the counter is at its limit, and then there is an event anyway.
+func (p *epoll) wake() {
+	one := uint64(1)
+	_, _, _ = unix.RawSyscall(unix.SYS_WRITE, uintptr(p.eventfd), uintptr(unsafe.Pointer(&one)), 8)
+}
+
+func (p *epoll) fd() int { return p.epfd }
+
+func (p *epoll) close() error {
+	return errors.Join(unix.Close(p.epfd), unix.Close(p.eventfd))
+}
