@@ -1,0 +1,41 @@
+//go:build unix && !linux
+
+package sys
+
+import (
+	"golang.org/x/sys/unix"
+
+	"github.com/proactor-go/proactor/ring"
+)
+
+const (
+	SendFlags   = 0
+	AcceptFlags = 0 // the queue sets what accept4(2) would
+	AppendFlag  = 0
+	EmptyPath   = 0
+	StatMask    = 0
+	MaxIov      = 1024
+)
+
+// ThreadID returns 0: there is no portable id, and a call on the wrong thread goes unnoticed.
+func ThreadID() int64 { return 0 }
+
+func socket(family int) (int, error) {
+	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
+	if err != nil {
+		return -1, err
+	}
+	unix.CloseOnExec(fd)
+	if err := unix.SetNonblock(fd, true); err != nil {
+		Close(fd)
+		return -1, err
+	}
+	return fd, nil
+}
+
+// setLen fills the length that a BSD socket address begins with.
+func setLen(to *ring.RawSockaddrAny, n uint8) { to.Addr.Len = n }
+
+func keepAliveTimes(int, int) error { return nil }
+
+func maxBacklog() int { return unix.SOMAXCONN }

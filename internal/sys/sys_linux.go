@@ -1,0 +1,59 @@
+package sys
+
+import (
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/proactor-go/proactor/ring"
+)
+
+const (
+	// SendFlags are those of every send: no SIGPIPE, and the kernel goes on until all is sent.
+	SendFlags = unix.MSG_NOSIGNAL | unix.MSG_WAITALL
+	// AcceptFlags are those of every accepted socket.
+	AcceptFlags = unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
+	// AppendFlag makes a write an append; it is 0 where there is none.
+	AppendFlag = unix.RWF_APPEND
+	// EmptyPath makes a stat with an empty path one of the descriptor.
+	EmptyPath = unix.AT_EMPTY_PATH
+	// StatMask asks for what a fs.FileInfo shows.
+	StatMask = unix.STATX_BASIC_STATS
+	// MaxIov is how many buffers one system call takes.
+	MaxIov = 1024
+)
+
+// ThreadID identifies the calling OS thread.
+func ThreadID() int64 { return int64(unix.Gettid()) }
+
+func socket(family int) (int, error) {
+	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+}
+
+func setLen(*ring.RawSockaddrAny, uint8) {}
+
+func keepAliveTimes(fd, idle int) error {
+	for _, option := range [...]struct{ name, value int }{
+		{unix.TCP_KEEPIDLE, idle}, {unix.TCP_KEEPINTVL, 15}, {unix.TCP_KEEPCNT, 9},
+	} {
+		if err := unix.SetsockoptInt(fd, unix.IPPROTO_TCP, option.name, option.value); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+var maxBacklog = sync.OnceValue(func() int {
+	text, err := os.ReadFile("/proc/sys/net/core/somaxconn")
+	if err != nil {
+		return unix.SOMAXCONN
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || n <= 0 {
+		return unix.SOMAXCONN
+	}
+	return n
+})

@@ -1,0 +1,137 @@
+package loop
+
+import (
+	"syscall"
+
+	"github.com/proactor-go/proactor/ring"
+)
+
+// DoneFunc is the callback of what gives no more than success.
+type DoneFunc func(err error)
+
+// handle is what Listener, Conn and File have in common: a descriptor and the way it is closed. No entry for the
+// CLOSE is made before every other operation on the descriptor has ended, so the number is never reused while
+// anything old could reach it.
+type handle struct {
+	l          *Loop
+	self       any
+	fd         int32
+	closing    bool // Close was called
+	gone       bool // the descriptor is closed
+	ops        int  // operations that are not retired
+	refused    int  // operations that found the handle closing and whose callback is still to come
+	onClosed   DoneFunc
+	closeErr   int32
+	next, prev *handle
+}
+
+// open enters h among the loop's handles.
+func (h *handle) open(l *Loop, self any, fd int32) {
+	h.l, h.self, h.fd = l, self, fd
+	l.handles.add(h)
+}
+
+// close begins the close of h, whose own operations the caller has canceled, or settles fn with ErrClosed
+// if that was done before.
+func (h *handle) close(fn DoneFunc, cancelAll func()) {
+	l := h.l
+	l.checkThread("Close")
+	if h.closing {
+		if fn != nil {
+			l.refuse(kindPending, h, fn)
+		}
+		return
+	}
+	h.closing = true
+	h.onClosed = fn
+	l.refs++
+	cancelAll()
+	if h.ops == 0 {
+		l.closeDescriptor(h)
+	}
+}
+
+// closeDescriptor sends the CLOSE through the queue, so that a poller's state dies with the number.
+func (l *Loop) closeDescriptor(h *handle) {
+	o := l.internal(kindClose, nil)
+	o.h = h
+	o.sqe.Opcode = ring.OpClose
+	o.sqe.FD = h.fd
+	if _, ok := h.self.(*File); ok {
+		o.sqe.Flags = ring.MayBlock
+	}
+	l.submit(o)
+}
+
+// descriptorClosed hands h to the close phase.
+func (l *Loop) descriptorClosed(o *op, res int32) {
+	h := o.h
+	o.h = nil
+	l.retire(o)
+	h.gone = true
+	h.closeErr = res
+	l.handles.remove(h)
+	l.closed = append(l.closed, h)
+}
+
+// runClosed is the close phase. A handle with a refused operation waits for a turn whose pending phase
+// has called that one back: the close callback is the last.
+func (l *Loop) runClosed() {
+	kept := 0
+	for n := len(l.closed); n > 0; n-- {
+		h := l.closed[kept]
+		if h.refused > 0 {
+			kept++
+			continue
+		}
+		l.closed = append(l.closed[:kept], l.closed[kept+1:]...)
+		l.refs--
+		if fn := h.onClosed; fn != nil {
+			h.onClosed = nil
+			fn(h.closeError())
+			l.drainTicks()
+		}
+	}
+}
+
+// closeError is what the close callback gets: only files have something to report.
+func (h *handle) closeError() error {
+	f, ok := h.self.(*File)
+	if !ok || h.closeErr >= 0 {
+		return nil
+	}
+	return pathError("close", f.name, syscall.Errno(-h.closeErr))
+}
+
+// release closes a descriptor that no handle owns: a connection that came too late.
+func (l *Loop) release(fd int32) {
+	o := l.internal(kindRelease, nil)
+	o.unref = false
+	l.refs++
+	o.sqe.Opcode = ring.OpClose
+	o.sqe.FD = fd
+	l.submit(o)
+}
+
+// handleList is every open handle, for Loop.Close.
+type handleList struct{ head *handle }
+
+func (q *handleList) add(h *handle) {
+	h.next = q.head
+	if q.head != nil {
+		q.head.prev = h
+	}
+	q.head = h
+}
+
+func (q *handleList) remove(h *handle) {
+	if h.prev == nil {
+		q.head = h.next
+	} else {
+		h.prev.next = h.next
+	}
+	if h.next != nil {
+		h.next.prev = h.prev
+	}
+	h.next, h.prev = nil, nil
+}

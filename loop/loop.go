@@ -1,0 +1,362 @@
+package loop
+
+import (
+	"errors"
+	"runtime"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/proactor-go/proactor/fallback"
+	"github.com/proactor-go/proactor/internal/sys"
+	"github.com/proactor-go/proactor/ring"
+)
+
+// A Loop submits operations to a queue, waits for their completions and runs their callbacks, one at a time,
+// on one OS thread. See the package documentation for the contract.
+type Loop struct {
+	queue    Queue
+	features ring.Features
+	backend  string
+	reason   error
+	options  Options
+
+	slots   slots
+	refs    int // what keeps Run from returning
+	holds   int // the part of it that Loop.Ref added
+	handles handleList
+
+	pending opList // results known without the queue, for the next turn
+	ready   opList // results that one completion brought for several operations, for now
+	backlog opList // entries that found the submission queue full
+	parked  opList // multishot receives that wait for a buffer
+
+	files      int // file entries pushed since the last Enter
+	cqes       []ring.CQE
+	reaped     int // cqes[next:reaped] are still to be dispatched
+	next       int
+	dirty      *Conn // chain of Conns with sends to transmit
+	unsaved    *File // chain of Files with syncs to start
+	buffers    *bufferGroup
+	returned   bool // a buffer came back since the parked receives were looked at
+	spare      int  // a descriptor in reserve, given up to shed connections when the table is full
+	workers    *fallback.Workers
+	timers     timerHeap
+	ticks      funcQueue
+	immediates immediateList
+	idle       hookList
+	prepare    hookList
+	check      hookList
+	closed     []*handle // whose CLOSE has completed, for the close phase
+
+	posts   postQueue
+	batch   *post // posts taken over, in order
+	asleep  atomic.Bool
+	stop    atomic.Bool
+	thread  atomic.Int64 // the id of the locked thread; 0 before the first turn, and where threads have none
+	metrics Metrics
+
+	origin time.Time
+	now    time.Duration // since origin, cached per turn
+
+	running bool // bound thread only
+
+	// life guards what Close from another goroutine must know.
+	life struct {
+		sync.Mutex
+		bound  bool
+		inRun  bool
+		done   bool
+		asking []chan error
+	}
+	closing atomic.Bool // a Close was asked for, by whomever
+	shut    bool        // Loop.Close has begun
+}
+
+// New returns a loop on io_uring, or, where that is missing or blocked, on the queue in user space:
+// [Loop.Backend] and [Loop.FallbackReason] tell. It may be called on any goroutine; the goroutine of the first Run owns the loop.
+// Call [Loop.Close] when done.
+func New(o Options) (*Loop, error) {
+	o, err := o.withDefaults().fromEnvironment()
+	if err != nil {
+		return nil, err
+	}
+	if err := o.check(); err != nil {
+		return nil, err
+	}
+	queue, backend, reason, err := o.open()
+	if err != nil {
+		return nil, err
+	}
+	l := &Loop{
+		queue:    queue,
+		features: queue.Features(),
+		backend:  backend,
+		reason:   reason,
+		options:  o,
+		cqes:     make([]ring.CQE, o.MaxEvents),
+		origin:   time.Now(),
+	}
+	l.spare = -1
+	return l, nil
+}
+
+// Backend names the queue: "uring", "epoll", "poll", or "custom" for [Options.Queue].
+func (l *Loop) Backend() string { return l.backend }
+
+// FallbackReason tells why io_uring was not taken although it was asked for first, or nil.
+func (l *Loop) FallbackReason() error { return l.reason }
+
+// Features tells what the queue can do.
+func (l *Loop) Features() ring.Features { return l.features }
+
+// Now returns the loop's time: cached once a turn, after the wait. Timers count from a fresh clock.
+func (l *Loop) Now() time.Time { return l.origin.Add(l.now) }
+
+// UpdateNow moves the loop's time to the present, for callbacks that take long.
+func (l *Loop) UpdateNow() { l.now = time.Since(l.origin) }
+
+// Run turns the loop until nothing that counts is alive, or until [Loop.Stop] or [Loop.Close]. It may be called again.
+// The first of Run, RunOnce and Poll locks its goroutine to its OS thread until Close and makes it the loop's.
+// It returns [ErrRunning] within itself or on another goroutine, [ErrClosed] on a closed loop, and what the queue reports
+// if it breaks. A panic in a callback leaves Run; a further Run goes on where it was left.
+func (l *Loop) Run() error {
+	return l.run(func() error {
+		if l.Alive() && !l.interrupted() {
+			l.runTimers()
+		}
+		for l.Alive() && !l.interrupted() {
+			if err := l.turn(-1); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// RunOnce does one turn and waits in it, if there is something to wait for and nothing to do.
+func (l *Loop) RunOnce() error { return l.run(func() error { return l.turn(-1) }) }
+
+// Poll does one turn without waiting.
+func (l *Loop) Poll() error { return l.run(func() error { return l.turn(0) }) }
+
+// Stop makes Run return after the present turn, or the next Run before its first. It may be called from any goroutine.
+func (l *Loop) Stop() {
+	l.stop.Store(true)
+	l.wake()
+}
+
+// Alive reports whether something keeps Run from returning: an operation, an active timer or hook, an immediate, an accepted
+// post, a closing handle or a [Loop.Ref], each unless unreferenced.
+func (l *Loop) Alive() bool { return l.refs > 0 || l.batch != nil || l.posts.waiting() }
+
+// Ref holds the loop alive until a matching Unref.
+func (l *Loop) Ref() {
+	l.holds++
+	l.refs++
+}
+
+// Unref undoes one Ref. Without one it panics.
+func (l *Loop) Unref() {
+	if l.holds == 0 {
+		panic("loop: Unref without Ref")
+	}
+	l.holds--
+	l.refs--
+}
+
+// run enters the loop: once bound only on its thread, never nested.
+func (l *Loop) run(turns func() error) error {
+	if err := l.enter(); err != nil {
+		return err
+	}
+	defer l.leave()
+	l.UpdateNow()
+	l.drainTicks()
+	err := turns()
+	l.stop.Store(false)
+	if err == nil && l.closeAsked() {
+		return l.shutdown()
+	}
+	return err
+}
+
+// closeAsked reports whether Close was called elsewhere. If not, the loop runs no more as far as Close is concerned, so
+// that none can ask a loop that has already looked.
+func (l *Loop) closeAsked() bool {
+	l.life.Lock()
+	defer l.life.Unlock()
+	l.life.inRun = l.closing.Load()
+	return l.life.inRun
+}
+
+func (l *Loop) enter() error {
+	l.life.Lock()
+	defer l.life.Unlock()
+	if l.life.done {
+		return ErrClosed
+	}
+	if l.life.inRun {
+		return ErrRunning
+	}
+	if !l.life.bound {
+		runtime.LockOSThread()
+		if err := l.queue.Bind(); err != nil {
+			runtime.UnlockOSThread()
+			return err
+		}
+		l.thread.Store(sys.ThreadID())
+		l.life.bound = true
+	} else if l.thread.Load() != sys.ThreadID() {
+		return ErrRunning
+	}
+	l.life.inRun = true
+	l.running = true
+	return nil
+}
+
+// leave runs on return, on a panic and on runtime.Goexit alike.
+func (l *Loop) leave() {
+	l.life.Lock()
+	defer l.life.Unlock()
+	l.running = false
+	l.life.inRun = false
+	for _, ask := range l.life.asking {
+		if l.life.done {
+			ask <- nil
+		} else {
+			ask <- errors.New("loop: Close: the loop's goroutine left Run without closing; close it there")
+		}
+	}
+	l.life.asking = nil
+}
+
+// turn is one iteration, in the order of libuv since 1.45 and of Node. It waits at most for limit, below 0 as long as it takes.
+func (l *Loop) turn(limit time.Duration) error {
+	l.metrics.Turns++
+	l.runPending()
+	l.idle.run(l)
+	l.prepare.run(l)
+	if err := l.poll(limit); err != nil {
+		return err
+	}
+	l.check.run(l)
+	l.runImmediates()
+	l.runClosed()
+	if len(l.timers.heap) > 0 { // without timers one look at the clock a turn will do
+		l.UpdateNow()
+		l.runTimers()
+	}
+	return nil
+}
+
+// poll submits, waits, and dispatches what completed: at most MaxEvents, so that a flood starves neither timers nor posts.
+func (l *Loop) poll(limit time.Duration) error {
+	l.submitAll()
+	timeout := limit
+	if limit != 0 {
+		if timeout = l.waitTime(); limit > 0 && (timeout < 0 || timeout > limit) {
+			timeout = limit
+		}
+	}
+	if timeout != 0 {
+		// A poster that sees asleep wakes the queue; one that came before is seen here.
+		l.asleep.Store(true)
+		if l.posts.waiting() || l.interrupted() {
+			timeout = 0
+		}
+	}
+	err := l.queue.Enter(timeout)
+	l.asleep.Store(false)
+	l.files = 0
+	l.metrics.Enters++
+	if err != nil {
+		return err
+	}
+	l.UpdateNow()
+	if l.next == l.reaped {
+		l.next, l.reaped = 0, l.queue.Reap(l.cqes)
+	}
+	l.dispatch()
+	if l.workers != nil {
+		l.workers.Reap(l.worked)
+		l.runReady()
+	}
+	l.runPosts()
+	return nil
+}
+
+// interrupted reports whether Stop or Close wants the loop to leave its turns.
+func (l *Loop) interrupted() bool { return !l.shut && (l.stop.Load() || l.closing.Load()) }
+
+// waitTime is how long poll may sleep: 0 with anything to do at once, below 0 for ever.
+func (l *Loop) waitTime() time.Duration {
+	switch {
+	case l.interrupted(), !l.shut && l.refs <= 0, l.shut && l.slots.live == 0,
+		l.pending.len > 0, l.ready.len > 0, l.backlog.len > 0, l.next < l.reaped,
+		l.idle.active > 0, l.immediates.len > 0, len(l.closed) > 0, l.batch != nil, l.posts.waiting():
+		return 0
+	}
+	if len(l.timers.heap) == 0 {
+		return -1
+	}
+	return max(l.timers.heap[0].when-time.Since(l.origin), 0)
+}
+
+// BackendTimeout returns how long the loop would wait in its next turn: 0 if it has work, below 0 if it has nothing to wait for but completions.
+func (l *Loop) BackendTimeout() time.Duration { return l.waitTime() }
+
+// dispatch runs the callbacks of what was reaped. The position advances before each callback, so a panic loses none.
+func (l *Loop) dispatch() {
+	l.runReady()
+	for l.next < l.reaped {
+		c := l.cqes[l.next]
+		l.next++
+		l.metrics.Completions++
+		o := l.slots.find(c.UserData)
+		if o == nil {
+			continue
+		}
+		if !c.More() {
+			o.state = stateHeld
+		}
+		l.complete(o, c)
+		l.runReady()
+		l.drainTicks()
+	}
+}
+
+// runReady runs the callbacks that one completion brought.
+func (l *Loop) runReady() {
+	for l.ready.head != nil {
+		l.drainTicks()
+		o := l.ready.pop()
+		l.complete(o, ring.CQE{Res: o.res})
+	}
+	l.drainTicks()
+}
+
+// worked takes an entry back from a worker.
+func (l *Loop) worked(s *ring.SQE, res int32) {
+	if o := l.slots.find(s.UserData); o != nil {
+		o.state = stateHeld
+		o.res = res
+		l.ready.push(o)
+	}
+}
+
+// runPending runs the callbacks of operations whose result was known when they started. What they start waits
+// for the next turn.
+func (l *Loop) runPending() {
+	l.runReady()
+	for n := l.pending.len; n > 0; n-- {
+		o := l.pending.pop()
+		if o == nil {
+			return
+		}
+		o.state = stateHeld
+		l.complete(o, ring.CQE{Res: o.res})
+		l.runReady()
+		l.drainTicks()
+	}
+}

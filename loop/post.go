@@ -1,0 +1,95 @@
+package loop
+
+import (
+	"sync"
+	"sync/atomic"
+)
+
+// post is one posted function, recycled through a pool shared by all loops.
+type post struct {
+	fn   func()
+	next *post
+}
+
+var postPool = sync.Pool{New: func() any { return new(post) }}
+
+// sealed stands at the head of the queue of a closed loop.
+var sealed = new(post)
+
+// postQueue is a stack that many goroutines push to and the loop takes as a whole: without a pop of single
+// elements there is no ABA.
+type postQueue struct{ head atomic.Pointer[post] }
+
+func (q *postQueue) push(p *post) bool {
+	for {
+		head := q.head.Load()
+		if head == sealed {
+			return false
+		}
+		p.next = head
+		if q.head.CompareAndSwap(head, p) {
+			return true
+		}
+	}
+}
+
+func (q *postQueue) waiting() bool {
+	head := q.head.Load()
+	return head != nil && head != sealed
+}
+
+// take returns everything, oldest first, and leaves then in its place.
+func (q *postQueue) take(then *post) *post {
+	head := q.head.Swap(then)
+	if head == sealed {
+		return nil
+	}
+	var oldest *post
+	for head != nil {
+		head, head.next, oldest = head.next, oldest, head
+	}
+	return oldest
+}
+
+// Post runs fn on the loop's goroutine, in the poll phase of one of the next turns, exactly once, in order with what the same
+// goroutine posted before. It may be called from any goroutine and costs a system call only when the loop sleeps. On a closed loop
+// it returns [ErrClosed] and fn does not run.
+func (l *Loop) Post(fn func()) error {
+	if fn == nil {
+		panic("loop: Post: nil function")
+	}
+	p := postPool.Get().(*post)
+	p.fn = fn
+	if !l.posts.push(p) {
+		p.fn = nil
+		postPool.Put(p)
+		return ErrClosed
+	}
+	l.wake()
+	return nil
+}
+
+// wake makes the loop's Enter return if it sleeps or is about to. Of many wakers one pays the system call.
+func (l *Loop) wake() {
+	if l.asleep.Load() && l.asleep.CompareAndSwap(true, false) {
+		_ = l.queue.Wake() // fails only on a closed queue, which nobody sleeps in
+	}
+}
+
+// runPosts runs what was posted before it began.
+func (l *Loop) runPosts() {
+	if l.batch == nil {
+		if !l.posts.waiting() {
+			return
+		}
+		l.batch = l.posts.take(nil)
+	}
+	for p := l.batch; p != nil; p = l.batch {
+		l.batch = p.next
+		fn := p.fn
+		p.fn, p.next = nil, nil
+		postPool.Put(p)
+		fn()
+		l.drainTicks()
+	}
+}

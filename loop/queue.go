@@ -1,0 +1,40 @@
+package loop
+
+import (
+	"time"
+
+	"github.com/proactor-go/proactor/fallback"
+	"github.com/proactor-go/proactor/ring"
+)
+
+// A Queue is a submission and a completion queue. [*ring.Ring] is the kernel's, [*fallback.Queue] the same in
+// user space; tests and simulators bring their own through [Options.Queue].
+type Queue interface {
+	// Bind ties the queue to the calling OS thread, which is locked to its goroutine. It is called once;
+	// entries may have been pushed before. Every later call but Wake comes from this thread.
+	Bind() error
+	// Push queues one entry for the next Enter and reports false when the submission queue is full. s stays valid and
+	// unchanged until its terminal completion.
+	Push(s *ring.SQE) bool
+	// Enter submits what was pushed, then waits until a completion is ready or the timeout passed:
+	// for ever below 0, not at all at 0. Spurious returns are allowed.
+	Enter(timeout time.Duration) error
+	// Reap copies ready completions to dst and returns how many.
+	Reap(dst []ring.CQE) int
+	// Provide makes mem the buffers of a group, size bytes each.
+	Provide(group uint16, mem []byte, size int) error
+	// Recycle gives one buffer of a group back. The queue may use it from the next Enter on.
+	Recycle(group, id uint16)
+	// Wake makes the present or the next Enter return. It is the only method that is safe from any goroutine,
+	// also during and after Close.
+	Wake() error
+	// Features tells what the queue can do. It does not change.
+	Features() ring.Features
+	// Close releases the queue. What is still in flight is abandoned.
+	Close() error
+}
+
+var (
+	_ Queue = (*ring.Ring)(nil)
+	_ Queue = (*fallback.Queue)(nil)
+)

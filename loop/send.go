@@ -1,0 +1,352 @@
+package loop
+
+import (
+	"syscall"
+	"unsafe"
+
+	"github.com/proactor-go/proactor/internal/sys"
+	"github.com/proactor-go/proactor/ring"
+)
+
+// Limits of one entry of a stream. More buffers than the first gain nothing, more bytes only hold up
+// the callbacks of the sends at its head.
+const (
+	maxCoalesced = 64
+	maxTransmit  = 1 << 20
+	maxIO        = 1 << 30 // no system call moves 2 GiB
+)
+
+// Send sends all of b. Sends on one Conn go out and call back in the order of their calls; those of one turn leave together.
+// An error after some of the bytes moved comes with those bytes, and every later send fails: the stream is broken.
+// send(2) or sendmsg(2) with MSG_NOSIGNAL: IORING_OP_SEND, IORING_OP_SENDMSG.
+func (c *Conn) Send(b []byte, fn IOFunc) Op {
+	o := c.startSend(fn, len(b))
+	o.lend(b)
+	return c.l.op(o)
+}
+
+// SendVec sends all of bufs, in order, as one send. The outer slice is lent too.
+func (c *Conn) SendVec(bufs [][]byte, fn VecFunc) Op {
+	size := 0
+	for _, b := range bufs {
+		size += len(b)
+	}
+	o := c.startSend(fn, size)
+	o.sqe.Len = uint64(size)
+	c.l.slots.more(o).bufs = bufs
+	return c.l.op(o)
+}
+
+// SendBuffer sends a provided buffer and gives it back to the loop when it has left. It
+// consumes b, kept or not, whatever becomes of the send.
+func (c *Conn) SendBuffer(b Buffer, fn DoneFunc) Op {
+	data := b.Bytes()
+	b.claim()
+	o := c.startSend(fn, len(data))
+	o.lend(data)
+	c.l.slots.more(o).buffer = b
+	return c.l.op(o)
+}
+
+// startSend queues an operation of size bytes, unless the stream takes no more.
+func (c *Conn) startSend(fn any, size int) *op {
+	l := c.l
+	if c.closing {
+		return l.refused(kindSend, &c.handle, fn)
+	}
+	o := l.start(kindSend, &c.handle, fn)
+	if c.broken || c.writeClosed {
+		l.settle(o, -int32(syscall.EPIPE))
+		return o
+	}
+	c.queued += size
+	c.enqueue(o)
+	return o
+}
+
+func (c *Conn) enqueue(o *op) {
+	c.sends.push(o)
+	if c.tx == nil {
+		c.mark()
+	}
+}
+
+// mark has transmit called before the loop enters the queue.
+func (c *Conn) mark() {
+	if !c.isDirty {
+		c.isDirty = true
+		c.nextDirty, c.l.dirty = c.l.dirty, c
+	}
+}
+
+// CloseWrite shuts the sending side down after the sends before it: the peer receives them and then EOF. Later sends
+// fail with EPIPE, a second CloseWrite with ENOTCONN. shutdown(2), called by the loop itself: the kernel's opcode
+// would pay a thread for it.
+func (c *Conn) CloseWrite(fn DoneFunc) Op {
+	l := c.l
+	if c.closing {
+		return l.refuse(kindShutdown, &c.handle, fn)
+	}
+	o := l.start(kindShutdown, &c.handle, fn)
+	switch {
+	case c.writeClosed:
+		return l.settle(o, -int32(syscall.ENOTCONN))
+	case c.broken:
+		return l.settle(o, -int32(syscall.EPIPE))
+	}
+	c.writeClosed = true
+	c.enqueue(o)
+	return l.op(o)
+}
+
+// transmit makes one entry of the sends that are queued.
+func (c *Conn) transmit() {
+	if c.tx != nil || c.sends.head == nil {
+		return
+	}
+	l := c.l
+	head := c.sends.head
+	if head.kind == kindShutdown {
+		c.sends.pop()
+		l.settle(head, sys.ShutdownWrite(int(c.fd)))
+		return
+	}
+	o := l.internal(kindTransmit, &c.handle)
+	o.sqe.FD = c.fd
+	o.sqe.Flags = ring.Stream
+	o.sqe.OpFlags = sys.SendFlags
+	c.tx = o
+	next := head.next
+	if (next == nil || next.kind == kindShutdown) && (head.extra == nil || head.extra.bufs == nil) {
+		c.covered = 1
+		o.sqe.Opcode = ring.OpSend
+		o.sqe.Addr, o.sqe.Len = head.sqe.Addr, min(head.sqe.Len, maxIO)
+		l.submit(o)
+		return
+	}
+	x := l.slots.more(o)
+	c.covered = c.gather(x)
+	x.msg = ring.Msghdr{Iov: unsafe.SliceData(x.iov)}
+	x.msg.SetIovlen(len(x.iov))
+	o.sqe.Opcode = ring.OpSendmsg
+	o.sqe.Addr = unsafe.Pointer(&x.msg)
+	l.submit(o)
+}
+
+// gather collects the buffers of the sends at the head and returns how many sends it took, the last perhaps in part.
+func (c *Conn) gather(x *extra) (covered int) {
+	x.iov = x.iov[:0]
+	total := 0
+	for o := c.sends.head; o != nil && o.kind == kindSend && len(x.iov) < maxCoalesced && total < maxTransmit; o = o.next {
+		covered++
+		if o.extra == nil || o.extra.bufs == nil {
+			if o.sqe.Len > 0 {
+				total += int(o.sqe.Len)
+				x.iov = append(x.iov, ring.Iovec{Base: (*byte)(o.sqe.Addr)})
+				x.iov[len(x.iov)-1].SetLen(int(o.sqe.Len))
+			}
+			continue
+		}
+		x.iov = appendVec(x.iov, o.extra.bufs, o.done, sys.MaxIov)
+		total += int(o.sqe.Len) - o.done
+	}
+	return covered
+}
+
+// appendVec appends what is left of bufs after skip bytes, up to limit entries altogether.
+func appendVec(iov []ring.Iovec, bufs [][]byte, skip, limit int) []ring.Iovec {
+	for _, b := range bufs {
+		if skip >= len(b) {
+			skip -= len(b)
+			continue
+		}
+		if len(iov) == limit {
+			break
+		}
+		b = b[skip:]
+		skip = 0
+		iov = append(iov, ring.Iovec{Base: unsafe.SliceData(b)})
+		iov[len(iov)-1].SetLen(len(b))
+	}
+	return iov
+}
+
+// transmitted hands the bytes that moved to the sends that they were of.
+func (c *Conn) transmitted(o *op, res int32) {
+	l := c.l
+	if res < 0 && l.retry(o, res) {
+		return
+	}
+	c.tx = nil
+	covered := c.covered
+	c.covered = 0
+	stopped := o.cause != causeNone && canceled(res)
+	n := max(int(res), 0)
+	c.queued -= n
+	for ; covered > 0 && res >= 0; covered-- { // else nothing moved, of an empty send neither
+		s := c.sends.head
+		left := s.left()
+		if n < left {
+			s.sent(n)
+			break
+		}
+		n -= left
+		c.sends.pop()
+		s.res = 0
+		l.ready.push(s)
+	}
+	if res < 0 && !stopped {
+		c.failHead(res)
+	}
+	c.sweep(&l.ready)
+	if c.sends.head != nil {
+		c.mark()
+	}
+	l.retire(o)
+}
+
+// left returns how many bytes of a send have not moved.
+func (o *op) left() int {
+	if o.extra != nil && o.extra.bufs != nil {
+		return int(o.sqe.Len) - o.done
+	}
+	return int(o.sqe.Len)
+}
+
+// sent records that n bytes moved, fewer than are left.
+func (o *op) sent(n int) {
+	if o.extra != nil && o.extra.bufs != nil {
+		o.done += n
+	} else {
+		o.advance(n)
+	}
+}
+
+// failHead ends the send at the head with a result of the system.
+func (c *Conn) failHead(res int32) {
+	o := c.sends.pop()
+	c.queued -= o.left()
+	c.broken = c.broken || o.done > 0
+	o.res = res
+	c.l.ready.push(o)
+}
+
+// sweep moves to ended the sends that were asked to stop, and all of them once the stream is broken.
+func (c *Conn) sweep(ended *opList) {
+	for kept := c.sends; ; {
+		c.sends = opList{}
+		broke := false
+		for o := kept.pop(); o != nil; o = kept.pop() {
+			switch {
+			case o.cause != causeNone:
+				c.broken = c.broken || o.done > 0
+				broke = broke || o.done > 0
+				o.res = -ecanceled
+			case c.broken:
+				o.res = -int32(syscall.EPIPE)
+			default:
+				c.sends.push(o)
+				continue
+			}
+			if o.kind == kindSend {
+				c.queued -= o.left()
+			}
+			ended.push(o)
+		}
+		if !broke || c.sends.head == nil {
+			return
+		}
+		kept = c.sends
+	}
+}
+
+// cancelSend stops a send or CloseWrite that has its cause set: at once if nothing of it is with the queue, else as soon as the
+// entry that carries it has ended.
+func (c *Conn) cancelSend(o *op) {
+	l := c.l
+	at := 0
+	for s := c.sends.head; s != o; s = s.next {
+		if s == nil {
+			return // its callback is on the way
+		}
+		at++
+	}
+	if c.tx != nil && at < c.covered {
+		l.cancel(c.tx, o.cause)
+		return
+	}
+	if c.tx == nil && o.done > 0 {
+		c.sweepLater()
+		return
+	}
+	c.sends.remove(o)
+	if o.kind == kindSend {
+		c.queued -= o.left()
+	} else {
+		c.writeClosed = false
+	}
+	l.settle(o, -ecanceled)
+}
+
+// sweepLater does the same for a caller that must not be called back.
+func (c *Conn) sweepLater() {
+	var ended opList
+	c.sweep(&ended)
+	for o := ended.pop(); o != nil; o = ended.pop() {
+		c.l.settle(o, o.res)
+	}
+}
+
+// dropSends stops all sends for Close.
+func (c *Conn) dropSends() {
+	for o := c.sends.head; o != nil; o = o.next {
+		if o.cause == causeNone {
+			o.cause = causeClose
+		}
+	}
+	if c.tx != nil {
+		c.l.cancel(c.tx, causeClose)
+		return
+	}
+	c.sweepLater()
+}
+
+// sendDone calls a send or CloseWrite back.
+func (c *Conn) sendDone(o *op, res int32) {
+	l := c.l
+	n, err := 0, error(nil)
+	switch {
+	case res >= 0:
+		n = o.left()
+	case o.kind == kindShutdown:
+		err = c.wrap("close", "shutdown", o.fault(res))
+	default:
+		err = c.wrap("write", "send", o.fault(res))
+	}
+	var buffer Buffer
+	if o.extra != nil {
+		buffer = o.extra.buffer
+	}
+	switch fn := o.fn.(type) {
+	case IOFunc:
+		b := o.lent(n)
+		l.retire(o)
+		if fn != nil {
+			fn(b, err)
+		}
+	case VecFunc:
+		n += o.done
+		l.retire(o)
+		if fn != nil {
+			fn(n, err)
+		}
+	case DoneFunc:
+		l.retire(o)
+		if buffer.g != nil {
+			buffer.g.recycle(buffer.id)
+		}
+		if fn != nil {
+			fn(err)
+		}
+	}
+}

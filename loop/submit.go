@@ -1,0 +1,288 @@
+package loop
+
+import (
+	"syscall"
+	"time"
+
+	"github.com/proactor-go/proactor/fallback"
+	"github.com/proactor-go/proactor/internal/sys"
+	"github.com/proactor-go/proactor/ring"
+)
+
+// fileBatch is how many file entries may wait for the end of the turn: a disk idles while the
+// loop dispatches. Sockets gain nothing from an earlier Enter.
+const fileBatch = 8
+
+// start makes an operation on h, or on no handle.
+func (l *Loop) start(k kind, h *handle, fn any) *op {
+	l.checkThread(kindNames[k])
+	o := l.slots.take()
+	o.kind, o.state, o.fn = k, stateHeld, fn
+	if h != nil {
+		o.h = h
+		h.ops++
+	}
+	l.refs++
+	if l.options.Debug {
+		l.recordStart(o)
+	}
+	return o
+}
+
+// internal makes an operation of the loop's own: it keeps nothing alive and calls nobody back.
+func (l *Loop) internal(k kind, h *handle) *op {
+	o := l.slots.take()
+	o.kind, o.state, o.unref = k, stateHeld, true
+	if h != nil {
+		o.h = h
+		h.ops++
+	}
+	return o
+}
+
+func (l *Loop) op(o *op) Op { return Op{l, o.sqe.UserData} }
+
+// settle gives o its result now and its callback in the next turn.
+func (l *Loop) settle(o *op, res int32) Op {
+	o.res = res
+	o.state = statePending
+	l.pending.push(o)
+	return l.op(o)
+}
+
+// refuse settles an operation on a handle that is closed or closing. The handle does not wait for it to
+// close the descriptor, only to call back.
+func (l *Loop) refuse(k kind, h *handle, fn any) Op { return l.op(l.refused(k, h, fn)) }
+
+func (l *Loop) refused(k kind, h *handle, fn any) *op {
+	o := l.start(k, nil, fn)
+	o.h, o.refused = h, true
+	h.refused++
+	l.settle(o, resClosed)
+	return o
+}
+
+// retire frees o just before its final callback, which may thereby start the next operation in its place.
+func (l *Loop) retire(o *op) {
+	if !o.unref {
+		l.refs--
+	}
+	if o.extra != nil && o.extra.timeout != nil {
+		l.freeTimeout(o.extra.timeout)
+	}
+	h, refused := o.h, o.refused
+	l.slots.put(o)
+	switch {
+	case h == nil:
+		return
+	case refused:
+		h.refused--
+		return
+	}
+	h.ops--
+	if h.closing && h.ops == 0 {
+		l.closeDescriptor(h)
+	}
+}
+
+// submit hands o's entry to the queue, at once or as soon as there is room.
+func (l *Loop) submit(o *op) {
+	o.detoured = false
+	if !l.features.Supports(o.sqe.Opcode) {
+		l.detour(o)
+		return
+	}
+	if l.backlog.len > 0 || !l.push(o) {
+		o.state = stateBacklog
+		l.backlog.push(o)
+		return
+	}
+	if o.sqe.Flags&ring.MayBlock != 0 {
+		if l.files++; l.files >= fileBatch && l.running {
+			l.files = 0
+			l.metrics.Enters++
+			_ = l.queue.Enter(0) // a broken queue says so again when the turn enters it
+		}
+	}
+}
+
+func (l *Loop) push(o *op) bool {
+	if l.queue.Push(&o.sqe) {
+		o.state = stateQueued
+		return true
+	}
+	if !l.running { // not bound yet: there is nothing to enter
+		return false
+	}
+	l.metrics.Enters++
+	l.files = 0
+	if l.queue.Enter(0) != nil || !l.queue.Push(&o.sqe) {
+		return false
+	}
+	o.state = stateQueued
+	return true
+}
+
+// submitAll brings everything that waits into the submission queue: parked receives whose buffers came
+// back, one entry for each stream with queued sends and each file with syncs, and the backlog.
+func (l *Loop) submitAll() {
+	l.unpark()
+	for c := l.dirty; c != nil; c = l.dirty {
+		l.dirty, c.nextDirty, c.isDirty = c.nextDirty, nil, false
+		c.transmit()
+	}
+	for f := l.unsaved; f != nil; f = l.unsaved {
+		l.unsaved, f.unsaved, f.isUnsaved = f.unsaved, nil, false
+		f.startFlush()
+	}
+	for o := l.backlog.head; o != nil; o = l.backlog.head {
+		if o.cause == causeNone && !l.push(o) {
+			return
+		}
+		l.backlog.pop()
+		if o.cause != causeNone {
+			l.settle(o, -ecanceled)
+		}
+	}
+}
+
+// again resubmits o's entry as it stands, unless the operation was asked to stop.
+func (l *Loop) again(o *op) bool {
+	if o.cause != causeNone {
+		return false
+	}
+	l.submit(o)
+	return true
+}
+
+// pollFirst waits for events on o's descriptor and then submits o's entry.
+func (l *Loop) pollFirst(o *op, events uint32) {
+	o.polling, o.then, o.thenFlags, o.thenOp = true, o.sqe.Opcode, o.sqe.Flags, o.sqe.OpFlags
+	o.sqe.Opcode, o.sqe.Flags, o.sqe.OpFlags = ring.OpPollAdd, 0, events
+	l.submit(o)
+}
+
+// polled undoes pollFirst.
+func (o *op) polled() {
+	o.polling = false
+	o.sqe.Opcode, o.sqe.Flags, o.sqe.OpFlags = o.then, o.thenFlags, o.thenOp
+}
+
+// retry resubmits an entry that ended with EINTR or EAGAIN, which only a signal, an old kernel or
+// a file system like XFS makes it do. It reports whether the operation goes on.
+func (l *Loop) retry(o *op, res int32) bool {
+	if o.cause != causeNone {
+		return false
+	}
+	switch syscall.Errno(-res) {
+	case syscall.EINTR:
+		l.submit(o)
+		return true
+	case syscall.EAGAIN:
+		switch o.sqe.Opcode {
+		case ring.OpRecv, ring.OpAccept, ring.OpRead, ring.OpReadv:
+			l.pollFirst(o, sys.PollIn)
+			return true
+		case ring.OpSend, ring.OpSendmsg, ring.OpWrite, ring.OpWritev:
+			l.pollFirst(o, sys.PollOut)
+			return true
+		}
+	case syscall.EOPNOTSUPP:
+		// A file system without the asynchronous form: the plain system call may do. Once: what that says is final.
+		if o.sqe.Flags&ring.MayBlock != 0 && !o.detoured {
+			l.detour(o)
+			return true
+		}
+	}
+	return false
+}
+
+// cancel asks for the end of o. It never calls back and never fails.
+func (l *Loop) cancel(o *op, why cause) {
+	if o.cause != causeNone || o.kind == kindCancel || o.kind == kindClose || o.kind == kindRelease {
+		return
+	}
+	switch o.state {
+	case statePending:
+		return
+	case stateBacklog: // found when the backlog is submitted
+		o.cause = why
+		return
+	}
+	o.cause = why
+	switch o.kind {
+	case kindPending:
+		if fn := o.extra.cancel; fn != nil {
+			o.extra.cancel = nil
+			fn()
+		}
+		return
+	case kindSend, kindShutdown:
+		o.h.self.(*Conn).cancelSend(o)
+		return
+	case kindSync:
+		o.h.self.(*File).cancelSync(o)
+		return
+	}
+	switch o.state {
+	case stateQueued:
+		l.cancelEntry(o)
+	case stateWorker:
+		if l.workers.Withdraw(&o.sqe) {
+			l.settle(o, -ecanceled)
+		}
+	case stateHeld:
+		if l.parked.remove(o) || l.unqueue(o) || o.kind == kindAccept {
+			l.settle(o, -ecanceled)
+		}
+	}
+}
+
+// unqueue takes o out of its file's line for the shared position.
+func (l *Loop) unqueue(o *op) bool {
+	if o.h == nil {
+		return false
+	}
+	f, ok := o.h.self.(*File)
+	return ok && f.line.remove(o)
+}
+
+// cancelEntry pushes an ASYNC_CANCEL for o's entry.
+func (l *Loop) cancelEntry(o *op) {
+	c := l.internal(kindCancel, nil)
+	c.sqe.Opcode = ring.OpCancel
+	c.sqe.Addr = target(o)
+	c.sqe.Off = int64(o.sqe.UserData)
+	l.submit(c)
+}
+
+// canceled ends a cancel. The queue may have missed an entry that was between two of its own steps, such as a
+// multishot receive about to be armed again: as long as the operation is in flight the cancel is repeated, after a pause because it may simply
+// be running.
+func (l *Loop) canceled(c *op, res int32) {
+	id := uint64(c.sqe.Off)
+	l.retire(c)
+	if res >= 0 {
+		return
+	}
+	if o := l.slots.find(id); o == nil || o.state != stateQueued || o.sqe.Flags&ring.MayBlock != 0 {
+		return
+	}
+	t := l.newTimeout(func() {
+		if o := l.slots.find(id); o != nil && o.state == stateQueued {
+			l.cancelEntry(o)
+		}
+	})
+	t.Reset(time.Millisecond)
+}
+
+// detour runs an entry that the queue lacks on a worker.
+func (l *Loop) detour(o *op) {
+	if l.workers == nil {
+		// Not l.wake: the loop does not look at the workers again once it has announced its sleep.
+		l.workers = fallback.NewWorkers(l.options.Workers, func() { _ = l.queue.Wake() })
+	}
+	o.state, o.detoured = stateWorker, true
+	o.sqe.Link = ring.Link{} // what an earlier step left there, the workers would take for bytes of this one
+	l.workers.Start(&o.sqe)
+}
