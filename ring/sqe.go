@@ -16,7 +16,8 @@ import "unsafe"
 //	OpRead, OpWrite    FD, Addr and Len: the buffer; Off (-1: the file's own position); OpFlags: RWF_*
 //	OpReadv, OpWritev  FD, Addr: the first of Len Iovecs; Off and OpFlags as above
 //	OpFsync            FD; OpFlags: FsyncData for fdatasync
-//	OpPollAdd          FD, OpFlags: POLL* events; the result is the events; Multishot
+//	OpPollAdd          FD, OpFlags: POLL* events; the result is the events, and POLLERR, POLLHUP and
+//	                   (Linux) POLLRDHUP unasked; Multishot
 //	OpSend             FD, Addr and Len: the buffer; OpFlags: MSG_*
 //	OpRecv             FD, Addr and Len, or BufferSelect with Group; OpFlags: MSG_*; Multishot
 //	OpSendmsg, OpRecvmsg FD, Addr: *Msghdr; OpFlags: MSG_*
@@ -76,9 +77,10 @@ const (
 const FsyncData = 1
 
 // Keys of OpCancel, in OpFlags (IORING_ASYNC_CANCEL_*, 5.19). Without any, the one entry named by Addr and
-// Off is canceled. The result of an OpCancel is 0 (or with CancelAll the number of entries
-// found), -ENOENT when there was none, -EALREADY when it runs and cannot be stopped. Either way the canceled entry has
-// its own completion, with -ECANCELED or with its natural result: only that one says what happened.
+// Off is canceled, and the result is 0, -ENOENT when it is not there, or -EALREADY when it runs and cannot be stopped. With
+// CancelAll or CancelAny it is the number of entries found, perhaps 0, and with CancelFD -EBADF for a number that is not in use.
+// Either way the canceled entry has its own completion, with -ECANCELED or with its natural result: only that one says
+// what happened.
 const (
 	CancelAll = 1 << 0 // every entry that matches, not only the first
 	CancelFD  = 1 << 1 // match by FD; io_uring compares the open file, so a dup(2) of it matches too

@@ -1,0 +1,51 @@
+//go:build unix
+
+package queuetest_test
+
+import (
+	"errors"
+	"os"
+	"runtime"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/proactor-go/proactor/fallback"
+	"github.com/proactor-go/proactor/internal/queuetest"
+	"github.com/proactor-go/proactor/ring"
+)
+
+func TestRing(t *testing.T) {
+	for name, o := range map[string]ring.Options{
+		"default":               {},
+		"tiny":                  {Entries: 1, CQEntries: 2},
+		"without multishot":     {Without: ring.MultishotAccept | ring.MultishotRecv | ring.MultishotPoll | ring.BufferRings},
+		"without defer taskrun": {Without: ring.DeferTaskrun},
+	} {
+		t.Run(name, func(t *testing.T) {
+			queuetest.Run(t, func(t testing.TB) queuetest.Queue {
+				r, err := ring.New(o)
+				if errors.Is(err, ring.ErrUnsupported) && os.Getenv("LOOP_REQUIRE_IOURING") != "1" {
+					t.Skip(err)
+				}
+				require.NoError(t, err)
+				return r
+			})
+		})
+	}
+}
+
+func TestFallback(t *testing.T) {
+	for _, poller := range []string{"epoll", "poll"} {
+		t.Run(poller, func(t *testing.T) {
+			if poller == "epoll" && runtime.GOOS != "linux" {
+				t.Skip("epoll is Linux's")
+			}
+			queuetest.Run(t, func(t testing.TB) queuetest.Queue {
+				q, err := fallback.New(fallback.Options{Poller: poller})
+				require.NoError(t, err)
+				return q
+			})
+		})
+	}
+}
