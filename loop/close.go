@@ -20,7 +20,8 @@ var abandoned struct {
 
 // Close cancels every operation, closes every handle, runs the callbacks of all that and every accepted post, and
 // releases the queue. Timers, hooks and immediates are stopped. It returns within a few seconds: memory that the kernel still uses by
-// then is leaked on purpose. From another goroutine it has the running loop do so and waits. A second Close returns nil.
+// then is leaked on purpose. From another goroutine it has the running loop do so and waits. A second Close returns nil. What is
+// started on a closed loop never calls back, since there is no turn left to do it in.
 // It returns [ErrRunning] if the loop is another goroutine's and does not run, and panics inside a callback, which could
 // only wait for itself: call [Loop.Stop] there, or Post.
 func (l *Loop) Close() error {
@@ -141,11 +142,12 @@ func (l *Loop) stopClocks() {
 	}
 }
 
-// turnOut turns the loop until no operation is left, at most for limit.
+// turnOut turns the loop until no operation is left, for about limit; once in any case, because what has its result already
+// must not be left behind by a machine that is slow.
 func (l *Loop) turnOut(limit time.Duration) {
 	for end := time.Now().Add(limit); l.slots.live > 0 || len(l.closed) > 0; {
 		left := time.Until(end)
-		if left <= 0 || l.turn(left) != nil {
+		if l.turn(max(left, 0)) != nil || left <= 0 {
 			return
 		}
 	}

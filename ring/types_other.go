@@ -15,3 +15,9 @@ type (
 	RawSockaddrAny struct{ Data [128]byte }
 	Statx          struct{}
 )
+
+// SetIovlen sets the number of buffers.
+func (m *Msghdr) SetIovlen(n int) { m.Iovlen = uint64(n) }
+
+// SetLen sets the length of the buffer.
+func (v *Iovec) SetLen(n int) { v.Len = uint64(n) }

@@ -1,7 +1,6 @@
 package sys
 
 import (
-	"os"
 	"strconv"
 	"strings"
 	"sync"
@@ -47,11 +46,18 @@ func keepAliveTimes(fd, idle int) error {
 }
 
 var maxBacklog = sync.OnceValue(func() int {
-	text, err := os.ReadFile("/proc/sys/net/core/somaxconn")
+	// Not os.ReadFile: that would start the Go runtime's own poller, an epoll that nobody here needs.
+	fd, err := unix.Open("/proc/sys/net/core/somaxconn", unix.O_RDONLY|unix.O_CLOEXEC, 0)
 	if err != nil {
 		return unix.SOMAXCONN
 	}
-	n, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	defer Close(fd)
+	var text [32]byte
+	size, err := unix.Read(fd, text[:])
+	if err != nil {
+		return unix.SOMAXCONN
+	}
+	n, err := strconv.Atoi(strings.TrimSpace(string(text[:size])))
 	if err != nil || n <= 0 {
 		return unix.SOMAXCONN
 	}
