@@ -1,0 +1,44 @@
+package loop
+
+import "time"
+
+// LiveOps returns how many operations are not retired, the loop's own among them.
+func (l *Loop) LiveOps() int { return l.slots.live }
+
+// BuffersOut returns how many provided buffers are with the program.
+func (l *Loop) BuffersOut() int {
+	if l.buffers == nil {
+		return 0
+	}
+	return l.buffers.out
+}
+
+// Refs returns how many things keep Run from returning.
+func (l *Loop) Refs() int { return l.refs }
+
+// Abandoned returns how many loops were closed with operations in the kernel.
+func Abandoned() int {
+	abandoned.Lock()
+	defer abandoned.Unlock()
+	return len(abandoned.loops)
+}
+
+// Parked returns how many receives wait for a buffer.
+func (l *Loop) Parked() int { return l.parked.len }
+
+// SetClock makes now the present time since the loop was made: a simulated queue has a clock of its own.
+func (l *Loop) SetClock(now time.Duration) { l.origin = time.Now().Add(-now) }
+
+// SetCloseGrace makes Close wait for d instead, for operations that do not end, and returns a function that undoes it.
+func SetCloseGrace(d time.Duration) (undo func()) {
+	before := closeGrace
+	closeGrace = d
+	return func() { closeGrace = before }
+}
+
+// Poisons reports whether this build overwrites lent and returned buffers, as race builds do.
+func Poisons() bool {
+	b := []byte{0}
+	poisonLent(b)
+	return b[0] != 0
+}
