@@ -5,7 +5,7 @@ import "github.com/proactor-go/proactor/ring"
 // complete takes what the queue, or the loop itself, reports about o to the place that knows what it means: the one switch
 // from completions to callbacks. Whatever it leads to retires o before it calls back, or leaves it in flight.
 func (l *Loop) complete(o *op, c ring.CQE) {
-	if o.polling {
+	if o.then != ring.OpNop {
 		o.polled()
 		if c.Res >= 0 && o.cause == causeNone {
 			if o.kind == kindRecvMultishot {

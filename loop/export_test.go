@@ -1,6 +1,9 @@
 package loop
 
-import "time"
+import (
+	"time"
+	"unsafe"
+)
 
 // LiveOps returns how many operations are not retired, the loop's own among them.
 func (l *Loop) LiveOps() int { return l.slots.live }
@@ -42,3 +45,6 @@ func Poisons() bool {
 	poisonLent(b)
 	return b[0] != 0
 }
+
+// OpSize is the size of the hot struct.
+const OpSize = unsafe.Sizeof(op{})

@@ -125,8 +125,7 @@ type op struct {
 	detoured bool // the present step runs or ran on a worker
 
 	// An entry whose descriptor would block without io_uring's own poll goes through a POLL_ADD first
-	// (kernels before 5.19 answer -EAGAIN for O_NONBLOCK); these bring it back.
-	polling   bool
+	// (kernels before 5.19 answer -EAGAIN for O_NONBLOCK); these bring it back. then is OpNop if there is none.
 	then      ring.Opcode
 	thenFlags ring.Flags
 	thenOp    uint32

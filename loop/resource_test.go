@@ -11,6 +11,7 @@ import (
 	"syscall"
 	"testing"
 	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/require"
 
@@ -456,4 +457,12 @@ func writeSyncRead(t *testing.T, l *loop.Loop) {
 	})
 	require.NoError(t, l.Run())
 	require.True(t, done)
+}
+
+// A slot is touched several times for every operation: that it grows must be somebody's decision.
+func TestSizeOfAnOperation(t *testing.T) {
+	if unsafe.Sizeof(uintptr(0)) != 8 {
+		t.Skip("pinned for 64-bit systems")
+	}
+	require.LessOrEqual(t, loop.OpSize, uintptr(144))
 }

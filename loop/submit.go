@@ -157,15 +157,15 @@ func (l *Loop) again(o *op) bool {
 
 // pollFirst waits for events on o's descriptor and then submits o's entry.
 func (l *Loop) pollFirst(o *op, events uint32) {
-	o.polling, o.then, o.thenFlags, o.thenOp = true, o.sqe.Opcode, o.sqe.Flags, o.sqe.OpFlags
+	o.then, o.thenFlags, o.thenOp = o.sqe.Opcode, o.sqe.Flags, o.sqe.OpFlags
 	o.sqe.Opcode, o.sqe.Flags, o.sqe.OpFlags = ring.OpPollAdd, 0, events
 	l.submit(o)
 }
 
 // polled undoes pollFirst.
 func (o *op) polled() {
-	o.polling = false
 	o.sqe.Opcode, o.sqe.Flags, o.sqe.OpFlags = o.then, o.thenFlags, o.thenOp
+	o.then = ring.OpNop
 }
 
 // retry resubmits an entry that ended with EINTR or EAGAIN, which only a signal, an old kernel or

@@ -84,8 +84,8 @@ func (r *Ring) toSubmit() (queued, flags uint32) {
 	return 0, 0
 }
 
-// ready reports whether Reap has something to do.
-func (r *Ring) ready() bool { return r.refused != nil || !r.cq.empty() }
+// ready reports whether Enter has a reason to return: something for Reap, or a wake.
+func (r *Ring) ready() bool { return r.refused != nil || r.wake.owed || !r.cq.empty() }
 
 // stalled reports whether completions wait for an enter to come up to an empty queue: behind an overflow, or as
 // task work, which DEFER_TASKRUN and COOP_TASKRUN leave to us (TASKRUN_FLAG is always set with them).

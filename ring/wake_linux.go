@@ -20,6 +20,7 @@ type waker struct {
 	file  *os.File    // writes hold a reference, so that none can reach a descriptor that was closed and used again
 	woken atomic.Bool // a write was made since Enter last returned, another would add nothing
 	armed bool        // the read is in the ring
+	owed  bool        // Reap took the read's completion before an Enter returned for it
 	sweep *SQE        // in flight, a CancelAny, which finds the read too
 }
 
@@ -59,9 +60,11 @@ func (w *waker) arm(q *submission) bool {
 	return true
 }
 
-// fired takes the completion of the read.
+// fired takes the completion of the read. Without DEFER_TASKRUN it can come up at any time, also between two calls of Enter: then
+// the counter is empty again, while woken keeps the wakes that follow from writing to it.
 func (w *waker) fired(c *CQE) {
 	w.armed = false
+	w.owed = w.owed || w.woken.Load()
 	if c.Res >= 0 {
 		w.sweep = nil // which comes after, and did not find the read any more
 	}
@@ -86,6 +89,7 @@ func (w *waker) uncount(c *CQE) {
 
 // returned is called when an Enter is about to return, which is all that the wakes so far asked for.
 func (w *waker) returned() {
+	w.owed = false
 	if w.woken.Load() {
 		w.woken.Store(false)
 	}
