@@ -31,7 +31,7 @@ func (q *Queue) cancel(s *ring.SQE) int32 {
 		if !q.workers.Withdraw(t) {
 			return -int32(unix.EALREADY)
 		}
-		q.complete(t, -int32(unix.ECANCELED), 0)
+		q.complete(t, partial(t, -int32(unix.ECANCELED)), 0)
 	default:
 		q.cancelWaiting(t)
 	}
@@ -75,6 +75,9 @@ func (q *Queue) cancelMatching(fd int32, all bool) int32 {
 		}
 	} else {
 		for _, chunk := range q.table.chunks {
+			if chunk == nil { // none of its numbers was ever used
+				continue
+			}
 			for i := range chunk {
 				found += q.cancelDescriptor(&chunk[i], all)
 			}
@@ -85,7 +88,7 @@ func (q *Queue) cancelMatching(fd int32, all bool) int32 {
 	}
 	jobs, running := q.workers.withdraw(fd, all)
 	for s := jobs.pop(); s != nil; s = jobs.pop() {
-		q.complete(s, -int32(unix.ECANCELED), 0)
+		q.complete(s, partial(s, -int32(unix.ECANCELED)), 0)
 		found++
 	}
 	switch {

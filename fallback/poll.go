@@ -65,7 +65,8 @@ func (p *poll) arm(fd int32, d *descriptor, _ bool) error {
 
 func (p *poll) relax(fd int32, d *descriptor) { _ = p.arm(fd, d, false) }
 
-func (p *poll) quiet(int32, *descriptor) {}
+// quiet follows when a poll for writability was the last to want something: by level, it would be reported for ever.
+func (p *poll) quiet(fd int32, d *descriptor) { _ = p.arm(fd, d, false) }
 
 func (p *poll) drop(fd int32, d *descriptor) {
 	d.known, d.armed = false, 0

@@ -15,7 +15,7 @@ type poller interface {
 	// arm makes the poller report events of d.want() on fd, at least once. force says that the registration
 	// cannot be trusted, since the owner of fd may have closed it behind our back.
 	arm(fd int32, d *descriptor, force bool) error
-	// quiet stops reports of writability, which came though nobody waits for it.
+	// quiet stops reports of writability: one came, and nobody waits for it, or not any more.
 	quiet(fd int32, d *descriptor)
 	// relax follows when an entry that waited for fd was canceled.
 	relax(fd int32, d *descriptor)

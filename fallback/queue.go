@@ -228,7 +228,7 @@ func (q *Queue) toWorker(s *ring.SQE) {
 
 // jobDone takes a job back from the workers.
 func (q *Queue) jobDone(s *ring.SQE, res int32) {
-	if res == -int32(unix.EAGAIN) && isTransfer(s.Opcode) {
+	if res == -int32(unix.EAGAIN) && isTransfer(s.Opcode) && !dontWait(s) {
 		// Not a regular file after all, and opened O_NONBLOCK.
 		if d := q.table.open(s.FD); d != nil {
 			d.makeSticky()

@@ -38,6 +38,10 @@ func (q *Queue) begin(s *ring.SQE) {
 		if s.Link.Res > 0 && res == -int32(unix.EAGAIN) {
 			res = s.Link.Res
 		}
+		if res == blocks { // it may, for all that is known, but the call that a worker makes has RWF_NOWAIT too
+			q.toWorker(s)
+			return
+		}
 		q.complete(s, res, flags)
 		return
 	}
@@ -89,6 +93,8 @@ func dontWait(s *ring.SQE) bool {
 	switch s.Opcode {
 	case ring.OpRecv, ring.OpSend, ring.OpRecvmsg, ring.OpSendmsg:
 		return s.OpFlags&unix.MSG_DONTWAIT != 0
+	case ring.OpRead, ring.OpReadv, ring.OpWrite, ring.OpWritev:
+		return s.OpFlags&noWait != 0
 	}
 	return false
 }

@@ -4,6 +4,7 @@ package fallback_test
 
 import (
 	"testing"
+	"time"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
@@ -289,4 +290,31 @@ func TestConnectToFullUnixBacklog(t *testing.T) {
 func TestUnknownPoller(t *testing.T) {
 	_, err := fallback.New(fallback.Options{Poller: "kqueue"})
 	require.ErrorContains(t, err, "kqueue")
+}
+
+// A poll for writability that has ended leaves nothing behind that would keep Enter from sleeping.
+func TestNoSpinAfterPollForWritability(t *testing.T) {
+	each(t, func(q *harness) {
+		a, b := q.pair()
+		buf := make([]byte, 64<<10)
+		for _, fd := range []int{a, b} {
+			require.NoError(q, unix.SetNonblock(fd, true))
+		}
+		for err := error(nil); err == nil; {
+			_, err = unix.Write(a, buf)
+		}
+		p := q.push(&ring.SQE{Opcode: ring.OpPollAdd, FD: int32(a), OpFlags: unix.POLLOUT})
+		q.idle(p)
+		for err := error(nil); err == nil; {
+			_, err = unix.Read(b, buf)
+		}
+		require.EqualValues(q, unix.POLLOUT, q.next(p).Res)
+		before := q.Stats().Waits
+		wake := time.AfterFunc(50*time.Millisecond, func() { _ = q.Wake() })
+		defer wake.Stop()
+		require.NoError(q, q.Enter(-1))
+		require.LessOrEqual(q, q.Stats().Waits-before, uint64(3))
+		q.closeFD(a)
+		q.closeFD(b)
+	})
 }

@@ -97,3 +97,45 @@ func TestAbsurdDescriptor(t *testing.T) {
 		}
 	})
 }
+
+// A descriptor far up leaves a hole in the table, which a cancel of everything passes over.
+func TestCancelAnyOverUnusedNumbers(t *testing.T) {
+	each(t, func(q *harness) {
+		const high = 900
+		a, b := q.pair()
+		q.dupTo(a, high)
+		r := q.push(recv(high, make([]byte, 4)))
+		q.idle(r)
+		require.EqualValues(q, 1, q.do(&ring.SQE{Opcode: ring.OpCancel, OpFlags: ring.CancelAny}))
+		require.Equal(q, fail(unix.ECANCELED), q.next(r).Res)
+		q.closeFD(high)
+		q.closeFD(b)
+	})
+}
+
+// What was found out about a number while it was nobody's does not stick to its next owner: here a pipe, which would be read by a
+// worker that nobody can stop.
+func TestProbeOfUnusedNumber(t *testing.T) {
+	each(t, func(q *harness) {
+		buf := make([]byte, 4)
+		hinted := func(fd int) *ring.SQE {
+			s := read(fd, buf, -1)
+			s.Flags = ring.MayBlock
+			return s
+		}
+		a, b := q.pair()
+		require.EqualValues(q, 1, q.do(send(a, buf[:1]))) // the table knows its chunk from here on
+		require.NoError(q, unix.Close(a))
+		require.Equal(q, fail(unix.EBADF), q.do(hinted(a)))
+		var pipe [2]int
+		require.NoError(q, unix.Pipe(pipe[:]))
+		q.dupTo(pipe[0], a)
+		r := q.push(hinted(a))
+		q.idle(r)
+		require.Zero(q, q.cancel(r))
+		require.Equal(q, fail(unix.ECANCELED), q.next(r).Res)
+		for _, fd := range []int{a, b, pipe[1]} {
+			q.closeFD(fd)
+		}
+	})
+}

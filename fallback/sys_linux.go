@@ -32,13 +32,13 @@ func vectored(write bool, fd int32, vecs []ring.Iovec, off int64, flags, mode ui
 	if write {
 		trap = unix.SYS_PWRITEV2
 	}
-	first := uintptr(unsafe.Pointer(unsafe.SliceData(vecs)))
+	first := unsafe.Pointer(unsafe.SliceData(vecs)) // a number only in the call itself: vecs may be on the stack
 	// The offset goes in two halves. A 64-bit kernel takes the first as a whole and shifts the second out.
 	low, high := uintptr(off), uintptr(uint64(off)>>32)
 	if mode&noWait != 0 {
-		return value(unix.RawSyscall6(trap, uintptr(fd), first, uintptr(len(vecs)), low, high, uintptr(flags|mode)))
+		return value(unix.RawSyscall6(trap, uintptr(fd), uintptr(first), uintptr(len(vecs)), low, high, uintptr(flags|mode)))
 	}
-	return value(unix.Syscall6(trap, uintptr(fd), first, uintptr(len(vecs)), low, high, uintptr(flags)))
+	return value(unix.Syscall6(trap, uintptr(fd), uintptr(first), uintptr(len(vecs)), low, high, uintptr(flags)))
 }
 
 func fsync(fd int32, data bool) int32 {

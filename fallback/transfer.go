@@ -25,6 +25,11 @@ func isTransfer(op ring.Opcode) bool {
 func (q *Queue) transfer(d *descriptor, s *ring.SQE) int32 {
 	if !d.plain {
 		res := move(s, noWait)
+		if res == -int32(unix.EAGAIN) && !dontWait(s) {
+			if d.probe(s.FD); !d.special {
+				return blocks // a file that was not said to be one: by level its readiness would be a spin
+			}
+		}
 		if !lacksNoWait(res) {
 			return res
 		}
@@ -120,8 +125,11 @@ func (d *descriptor) probe(fd int32) {
 		return
 	}
 	flags := statusFlags(fd)
+	if flags < 0 { // nothing is known of the next owner of the number
+		return
+	}
 	d.probed = true
-	d.nonblock = flags >= 0 && flags&unix.O_NONBLOCK != 0
-	d.direct = flags >= 0 && flags&direct != 0
-	d.special = flags >= 0 && !isFile(fd)
+	d.nonblock = flags&unix.O_NONBLOCK != 0
+	d.direct = flags&direct != 0
+	d.special = !isFile(fd)
 }

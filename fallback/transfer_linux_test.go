@@ -2,12 +2,14 @@ package fallback_test
 
 import (
 	"os"
+	"path/filepath"
 	"testing"
 	"unsafe"
 
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/proactor-go/proactor/fallback"
 	"github.com/proactor-go/proactor/ring"
 )
 
@@ -110,6 +112,7 @@ func TestFileWithoutHint(t *testing.T) {
 		require.NoError(q, unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED))
 		buf := make([]byte, 10)
 		require.EqualValues(q, 7, q.do(read(fd, buf, 0)))
+		require.LessOrEqual(q, q.Stats().Refused, uint64(1), "its readiness means nothing, to wait for it is a spin")
 		require.EqualValues(q, 4, q.do(write(fd, []byte("CONT"), 0)))
 		require.EqualValues(q, 6, q.do(read(fd, buf, 1)))
 		require.Equal(q, "ONTent", string(buf[:6]))
@@ -153,6 +156,85 @@ func TestReadWithoutNoWait(t *testing.T) {
 			require.Positive(q, q.next(r).Res)
 		}
 		require.Zero(q, q.Stats().Jobs)
+		q.closeFD(fd)
+	})
+}
+
+// What a read at the file's position has moved before its worker was withdrawn is not lost: the position has passed it.
+func TestCancelHalfRead(t *testing.T) {
+	each(t, func(q *harness) {
+		queue := q.Queue // with a single worker, which a FIFO without a writer keeps busy
+		q.Queue = open(t, fallback.Options{Poller: queue.Poller(), Workers: 1}).Queue
+		fifo := filepath.Join(q.TempDir(), "fifo")
+		require.NoError(q, unix.Mkfifo(fifo, 0o600))
+		name := append([]byte(fifo), 0)
+		opening := func() *ring.SQE {
+			return q.push(&ring.SQE{Opcode: ring.OpOpenat, FD: unix.AT_FDCWD, Addr: unsafe.Pointer(&name[0]), OpFlags: unix.O_RDONLY})
+		}
+		const hot = 4096
+		content := text(60 << 10)
+		fd := temporary(q, string(content))
+		require.NoError(q, unix.Fsync(fd))
+		for _, cancel := range []ring.SQE{
+			{Opcode: ring.OpCancel}, // by its entry
+			{Opcode: ring.OpCancel, FD: int32(fd), OpFlags: ring.CancelFD},
+		} {
+			busy := opening()
+			require.NoError(q, unix.Fadvise(fd, 0, 0, unix.FADV_DONTNEED))
+			require.NoError(q, unix.Fadvise(fd, 0, 0, unix.FADV_RANDOM)) // no read-ahead
+			buf := make([]byte, len(content))
+			_, err := unix.Pread(fd, buf[:hot], 0)
+			require.NoError(q, err)
+			_, err = unix.Seek(fd, 0, 0)
+			require.NoError(q, err)
+			clear(buf)
+			r := q.push(onFile(read(fd, buf, -1)))
+			require.NoError(q, q.Enter(0))
+			if cancel.OpFlags == 0 {
+				cancel.Addr, cancel.Off = unsafe.Pointer(r), int64(r.UserData)
+			}
+			q.do(&cancel)
+			n := max(q.next(r).Res, 0)
+			position, err := unix.Seek(fd, 0, 1)
+			require.NoError(q, err)
+			require.EqualValues(q, position, n)
+			require.Equal(q, content[:n], buf[:n])
+
+			w, err := unix.Open(fifo, unix.O_RDWR|unix.O_CLOEXEC, 0)
+			require.NoError(q, err)
+			q.closeFD(int(q.next(busy).Res))
+			q.closeFD(w)
+		}
+		require.NoError(q, q.Close())
+		q.Queue = queue
+	})
+}
+
+// RWF_NOWAIT asks for an answer at once, also where the answer of a worker would be the same, and that of the poller none.
+func TestNoWaitFlag(t *testing.T) {
+	each(t, func(q *harness) {
+		var pipe [2]int
+		require.NoError(q, unix.Pipe(pipe[:]))
+		r := read(pipe[0], make([]byte, 4), -1)
+		r.OpFlags = unix.RWF_NOWAIT
+		require.Equal(q, fail(unix.EAGAIN), q.do(r))
+		require.Equal(q, fail(unix.EAGAIN), q.do(onFile(r)))
+		q.closeFD(pipe[0])
+		q.closeFD(pipe[1])
+
+		// To write where the file has no blocks yet takes an allocation.
+		fd, err := unix.Open(filepath.Join(q.TempDir(), "direct"), unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_DIRECT, 0o600)
+		if err != nil {
+			q.Skip("the file system of the temporary directory has no O_DIRECT")
+		}
+		page := make([]byte, 2*4096)
+		page = page[-int(uintptr(unsafe.Pointer(&page[0])))&4095:][:4096]
+		for range 2 {
+			w := write(fd, page, 1<<20)
+			w.OpFlags = unix.RWF_NOWAIT
+			require.Contains(q, []int32{fail(unix.EAGAIN), fail(unix.EOPNOTSUPP), 4096}, q.do(w))
+			require.Contains(q, []int32{fail(unix.EAGAIN), fail(unix.EOPNOTSUPP), 4096}, q.do(onFile(w)))
+		}
 		q.closeFD(fd)
 	})
 }

@@ -106,6 +106,21 @@ func TestKeptBufferIsReleasedOnce(t *testing.T) {
 	})
 }
 
+func TestKeptBufferOutlivesTheLoop(t *testing.T) {
+	forEachQueueWith(t, loop.Options{Buffers: 2, BufferSize: 64}, func(t *testing.T, l *loop.Loop) {
+		c, peer := connectPeer(t, l)
+		var kept loop.Buffer
+		receiveOne(t, l, c, peer, "kept", func(b loop.Buffer) {
+			b.Keep()
+			kept = b
+		})
+		require.NoError(t, l.Close())
+		require.Equal(t, "kept", string(kept.Bytes()))
+		kept.Release()
+		requireLoopPanic(t, kept.Release)
+	})
+}
+
 func TestStaleBufferIsNotItsSuccessor(t *testing.T) {
 	// With one buffer, the second message is in the same one as the first.
 	forEachQueueWith(t, loop.Options{Buffers: 1, BufferSize: 64}, func(t *testing.T, l *loop.Loop) {

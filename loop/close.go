@@ -95,6 +95,9 @@ func (l *Loop) releaseQueue() error {
 		l.spare = -1
 	}
 	err := l.queue.Close()
+	if l.buffers != nil {
+		l.buffers.ring = false // what the program kept may come back later, but no longer to the queue
+	}
 	if l.slots.live > 0 {
 		abandoned.Lock()
 		abandoned.loops = append(abandoned.loops, l)

@@ -152,7 +152,8 @@ func (c *Conn) SetKeepAlive(period time.Duration) error {
 }
 
 // SetLinger sets SO_LINGER: below 0 the default (Close sends what is left in the background), 0 discards it and resets
-// the connection, above 0 it is the number of seconds that the close may take.
+// the connection, above 0 it is the number of seconds that the close may take, and the whole loop with it: close(2) then
+// blocks, also within io_uring.
 func (c *Conn) SetLinger(sec int) error {
 	return c.option(func(fd int) error { return sys.SetLinger(fd, sec) })
 }

@@ -250,6 +250,7 @@ func (f *File) startVec(k kind, opcode ring.Opcode, bufs [][]byte, off int64, fn
 // IOV_MAX of them.
 func (o *op) prepareVec() bool {
 	x := o.extra
+	clear(x.iov) // fewer may follow, and the pool that x goes back to must not keep the others' buffers alive
 	x.iov = appendVec(x.iov[:0], x.bufs, o.done, sys.MaxIov)
 	o.sqe.Addr = unsafe.Pointer(unsafe.SliceData(x.iov))
 	o.sqe.Len = uint64(len(x.iov))

@@ -11,6 +11,7 @@ import (
 	"runtime"
 	"runtime/debug"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -641,5 +642,31 @@ func TestF01GarbageCollector(t *testing.T) {
 		require.NoError(t, l.Run())
 		require.Equal(t, blocks, checked)
 		require.NoError(t, result(t, l, f.Close))
+	})
+}
+
+// Who has called back keeps none of the buffers alive, not even those of a step that took more of them than the last.
+func TestF04BuffersAreLetGo(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		const count, size = 1500, 1000 // two steps
+		f := newFile(t, l)
+		var gone atomic.Int32
+		func() {
+			bufs := make([][]byte, count)
+			for i := range bufs {
+				bufs[i] = make([]byte, size)
+				runtime.SetFinalizer(&bufs[i][0], func(*byte) { gone.Add(1) })
+			}
+			f.WriteVecAt(bufs, 0, func(n int, err error) {
+				require.NoError(t, err)
+				require.Equal(t, count*size, n)
+			})
+		}()
+		require.NoError(t, l.Run())
+		require.Eventually(t, func() bool {
+			runtime.GC()
+			return gone.Load() == count
+		}, 10*time.Second, time.Millisecond)
+		runtime.KeepAlive(l)
 	})
 }

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"runtime"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -993,6 +994,17 @@ func TestPanicInClose(t *testing.T) {
 	})
 }
 
+// What such a Run finds alive may be a Ref, which no turn ends, and Stop means nothing to a loop that closes.
+func TestRunGoesOnWithACloseThatPanicked(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		l.Ref()
+		l.Watch(silentPipe(t), loop.Readable, func(loop.Events, error) { panic("boom") })
+		require.PanicsWithValue(t, "boom", func() { _ = l.Close() })
+		require.NoError(t, l.Run())
+		require.ErrorIs(t, l.Run(), loop.ErrClosed)
+	})
+}
+
 func TestGoexitLeavesTheRestForClose(t *testing.T) {
 	for _, kind := range callbackKinds {
 		t.Run(kind.name, func(t *testing.T) {
@@ -1107,5 +1119,9 @@ func TestOptionsThatMakeNoSense(t *testing.T) {
 		l, err := loop.New(o)
 		require.ErrorContains(t, err, field)
 		require.Nil(t, l)
+	}
+	if strconv.IntSize == 32 {
+		_, err := loop.New(loop.Options{Buffers: 1 << 15, BufferSize: 1 << 24})
+		require.ErrorContains(t, err, "address space")
 	}
 }

@@ -177,7 +177,9 @@ func (ln *Listener) recover(o *op, res int32) bool {
 	case syscall.EMFILE, syscall.ENFILE, syscall.ENOBUFS, syscall.ENOMEM:
 		ln.shed(o)
 		return true
-	case syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EFAULT, syscall.EACCES:
+	case syscall.EBADF, syscall.EINVAL, syscall.ENOTSOCK, syscall.EFAULT, syscall.EACCES,
+		syscall.EPERM, syscall.ENOSYS, syscall.EOPNOTSUPP:
+		// The last four are a policy's or a missing call's answer, which is the same each time: to go on would spin.
 		return false
 	case syscall.EAGAIN:
 		return l.retry(o, res)

@@ -173,6 +173,9 @@ func (l *Loop) run(turns func() error) error {
 	defer l.leave()
 	l.UpdateNow()
 	l.drainTicks()
+	if l.shut { // a callback panicked in Close, which goes on here: it has a bound, and turns have none
+		return l.shutdown()
+	}
 	err := turns()
 	l.stop.Store(false)
 	if err == nil && l.closeAsked() {
@@ -253,6 +256,10 @@ func (l *Loop) turn(limit time.Duration) error {
 // poll submits, waits, and dispatches what completed: at most MaxEvents, so that a flood starves neither timers nor posts.
 func (l *Loop) poll(limit time.Duration) error {
 	l.submitAll()
+	if l.workers != nil {
+		// Their wake may have ended an Enter since they were last looked at, one that made room in a full queue.
+		l.workers.Reap(l.worked)
+	}
 	timeout := limit
 	if limit != 0 {
 		if timeout = l.waitTime(); limit > 0 && (timeout < 0 || timeout > limit) {

@@ -83,6 +83,9 @@ func (o Options) check() error {
 			return fmt.Errorf("loop: Options.%s is %d, not within %d and %d", field.name, field.value, field.min, field.max)
 		}
 	}
+	if int64(o.Buffers)*int64(o.BufferSize) > 1<<30 && strconv.IntSize == 32 {
+		return errors.New("loop: Options.Buffers x BufferSize is more than the address space has room for")
+	}
 	if o.Buffers&(o.Buffers-1) != 0 {
 		return fmt.Errorf("loop: Options.Buffers is %d, not a power of two", o.Buffers)
 	}

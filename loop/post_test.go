@@ -250,6 +250,63 @@ func TestA04WorkerWakesTheLoop(t *testing.T) {
 	}
 }
 
+// A wake is spent on whichever Enter comes next, be it one that only makes room in a full queue: the loop must look at
+// its workers again before it sleeps.
+func TestA04WakeSpentOnAFullQueue(t *testing.T) {
+	for _, c := range columns {
+		open := c.open
+		c.open = func() (loop.Queue, error) {
+			q, err := open()
+			if err != nil {
+				return nil, err
+			}
+			return &oneEntry{Queue: without{q, ring.OpcodeSet(0).With(ring.OpStatx)}}, nil
+		}
+		t.Run(c.name, func(t *testing.T) {
+			runCase(t, c, loop.Options{}, func(t *testing.T, l *loop.Loop) {
+				var watches []loop.Op
+				l.Immediate(func() {
+					l.Stat(os.DevNull, func(_ os.FileInfo, err error) {
+						require.NoError(t, err)
+						for _, op := range watches {
+							op.Cancel()
+						}
+					})
+					time.Sleep(20 * time.Millisecond) // the worker is done by now
+					pipe := silentPipe(t)
+					for range 3 {
+						watches = append(watches, l.Watch(pipe, loop.Readable, func(loop.Events, error) {}))
+					}
+				})
+				late := l.After(10*time.Second, func() {}).Unref()
+				start := time.Now()
+				require.NoError(t, l.Run())
+				require.Less(t, time.Since(start), 9*time.Second, "slept with work pending")
+				late.Stop()
+			})
+		})
+	}
+}
+
+// oneEntry has room for one entry.
+type oneEntry struct {
+	loop.Queue
+	full bool
+}
+
+func (q *oneEntry) Push(s *ring.SQE) bool {
+	if q.full || !q.Queue.Push(s) {
+		return false
+	}
+	q.full = true
+	return true
+}
+
+func (q *oneEntry) Enter(timeout time.Duration) error {
+	q.full = false
+	return q.Queue.Enter(timeout)
+}
+
 func TestA04StopWakesTheLoop(t *testing.T) {
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 		watch := l.Watch(silentPipe(t), loop.Readable, func(loop.Events, error) {})

@@ -207,6 +207,32 @@ func TestE06OpcodeFailsAtRunTime(t *testing.T) {
 	}, redone)
 }
 
+// An answer that no further attempt changes must not be asked for again and again.
+func TestE06AcceptThatNeverWorks(t *testing.T) {
+	accept := func(want syscall.Errno) func(t *testing.T, l *loop.Loop) {
+		return func(t *testing.T, l *loop.Loop) {
+			calls := 0
+			ln := listenOn(t, l, "127.0.0.1:0")
+			ln.Accept(func(c *loop.Conn, err error) {
+				calls++
+				require.Nil(t, c)
+				require.ErrorIs(t, err, want)
+			}).Timeout(time.Second)
+			require.NoError(t, l.Run())
+			require.Equal(t, 1, calls)
+			require.Less(t, l.Metrics().Turns, uint64(20), "it spins")
+		}
+	}
+	for _, errno := range []syscall.Errno{syscall.EPERM, syscall.EACCES, syscall.ENOSYS} {
+		forEachSpied(t, func(q loop.Queue) loop.Queue {
+			return &spyQueue{Queue: q, fails: map[ring.Opcode]int32{ring.OpAccept: -int32(errno)}}
+		}, accept(errno))
+	}
+	forEachSpied(t, func(q loop.Queue) loop.Queue {
+		return &spyQueue{Queue: q, lacks: ring.OpcodeSet(0).With(ring.OpAccept)}
+	}, accept(syscall.EOPNOTSUPP))
+}
+
 // redone does one of each kind of operation that may take a detour.
 func redone(t *testing.T, l *loop.Loop) {
 	dir := filepath.Join(t.TempDir(), "dir")

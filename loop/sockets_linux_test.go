@@ -365,3 +365,36 @@ func TestCanceledSendAtTheHeadThatMovedNothing(t *testing.T) {
 		require.True(t, bytes.Equal(append(filled, "after"...), got()))
 	})
 }
+
+// Linux reports POLLRDHUP to who did not ask for it: an event that a watch without Readable must have a name for.
+func TestWatchOfAHalfClosedSocket(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		pair, err := unix.Socketpair(unix.AF_UNIX, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+		require.NoError(t, err)
+		defer unix.Close(pair[0])
+		defer unix.Close(pair[1])
+		for junk := make([]byte, 64<<10); err == nil; {
+			_, err = unix.Write(pair[0], junk)
+		}
+		require.Equal(t, unix.EAGAIN, err)
+		require.NoError(t, unix.Shutdown(pair[1], unix.SHUT_WR))
+		for _, c := range []struct{ asked, want loop.Events }{
+			{loop.Writable, loop.Hangup},
+			{loop.Readable, loop.Readable},
+		} {
+			calls := 0
+			var op loop.Op
+			op = l.Watch(pair[0], c.asked, func(events loop.Events, err error) {
+				if err != nil {
+					require.Equal(t, loop.ErrCanceled, err)
+					return
+				}
+				calls++
+				require.Equal(t, c.want, events)
+				op.Cancel()
+			})
+			require.NoError(t, l.Run())
+			require.NotZero(t, calls)
+		}
+	})
+}

@@ -14,7 +14,7 @@ type Events uint32
 const (
 	Readable Events = 1 << iota // reading would not block
 	Writable                    // writing would not block
-	Hangup                      // the peer is gone
+	Hangup                      // the peer is gone, or, where Readable was not asked for, sends no more
 	Failed                      // the descriptor has an error
 )
 
@@ -61,7 +61,11 @@ func (l *Loop) watched(o *op, res int32) {
 		l.settle(o, -ecanceled)
 	}
 	o.called()
-	fn(eventsOf(uint32(res)), nil)
+	e := eventsOf(uint32(res))
+	if e == 0 {
+		e = Hangup // POLLRDHUP alone, which Linux reports unasked: of what Readable says it is the part that remains
+	}
+	fn(e, nil)
 }
 
 func eventsOf(mask uint32) (e Events) {

@@ -106,6 +106,33 @@ func Encode(s *SQE, f Features) [64]byte {
 const light OpcodeSet = 1<<OpNop | 1<<OpPollAdd | 1<<OpSend | 1<<OpRecv | 1<<OpSendmsg | 1<<OpRecvmsg |
 	1<<OpAccept | 1<<OpCancel | 1<<OpMsgRing | 1<<OpRead | 1<<OpWrite | 1<<OpReadv | 1<<OpWritev
 
-const maxLight = 64 << 10
+const (
+	maxLight  = 64 << 10
+	maxIovecs = 1024 // UIO_MAXIOV; the kernel refuses more
+)
 
-func heavy(s *SQE) bool { return s.Flags&MayBlock != 0 || s.Len > maxLight || !light.Has(s.Opcode) }
+func heavy(s *SQE) bool {
+	if s.Flags&MayBlock != 0 || !light.Has(s.Opcode) {
+		return true
+	}
+	var vecs *Iovec
+	var n uint64
+	switch s.Opcode {
+	case OpSendmsg, OpRecvmsg:
+		if m := (*Msghdr)(s.Addr); m != nil {
+			vecs, n = m.Iov, uint64(m.Iovlen)
+		}
+	case OpReadv, OpWritev:
+		vecs, n = (*Iovec)(s.Addr), s.Len
+	default:
+		return s.Len > maxLight
+	}
+	if vecs == nil || n > maxIovecs {
+		return false
+	}
+	var bytes uint64
+	for _, v := range unsafe.Slice(vecs, int(n)) {
+		bytes += uint64(v.Len)
+	}
+	return bytes > maxLight
+}

@@ -115,11 +115,29 @@ func TestPrepWithout(t *testing.T) {
 }
 
 func TestHeavy(t *testing.T) {
-	for _, s := range []SQE{{Opcode: OpNop}, {Opcode: OpSend, Len: 4096}, {Opcode: OpRead, Len: 4096}, {Opcode: OpCancel}} {
+	small, large := make([]Iovec, 2), make([]Iovec, 2)
+	for i := range 2 {
+		small[i].SetLen(4096)
+		large[i].SetLen(maxLight - 1) // what counts is the sum
+	}
+	header := func(vecs []Iovec) unsafe.Pointer {
+		m := &Msghdr{Iov: &vecs[0]}
+		m.SetIovlen(len(vecs))
+		return unsafe.Pointer(m)
+	}
+	for _, s := range []SQE{
+		{Opcode: OpNop}, {Opcode: OpSend, Len: 4096}, {Opcode: OpRead, Len: 4096}, {Opcode: OpCancel},
+		{Opcode: OpSendmsg, Addr: header(small)},
+		{Opcode: OpReadv, Addr: unsafe.Pointer(&small[0]), Len: 2},
+		{Opcode: OpSendmsg}, {Opcode: OpWritev, Addr: unsafe.Pointer(&large[0]), Len: maxIovecs + 1}, // refused by the kernel
+	} {
 		require.False(t, heavy(&s), s.Opcode)
 	}
 	for _, s := range []SQE{
 		{Opcode: OpSend, Len: 1 << 20},
+		{Opcode: OpSendmsg, Addr: header(large)},
+		{Opcode: OpRecvmsg, Addr: header(large)},
+		{Opcode: OpWritev, Addr: unsafe.Pointer(&large[0]), Len: 2},
 		{Opcode: OpRead, Len: 4096, Flags: MayBlock},
 		{Opcode: OpFsync},
 		{Opcode: OpStatx},

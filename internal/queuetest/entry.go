@@ -149,7 +149,7 @@ func unlink(path string, flags int) *ring.SQE {
 
 // between makes an entry on two paths.
 func between(op ring.Opcode, from, to string, flags int) *ring.SQE {
-	cwd := int32(unix.AT_FDCWD)
+	cwd := int64(unix.AT_FDCWD)
 	s := at(op, unix.AT_FDCWD, from, flags, uint32(cwd))
 	s.Addr2 = cstring(to)
 	return s

@@ -9,17 +9,21 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-const (
+var currentDir int64 = unix.AT_FDCWD // a variable, because DragonFly's does not fit a constant of 32 bits
+
+var (
 	// CurrentDir is the directory that relative names start from, as a descriptor.
-	CurrentDir = unix.AT_FDCWD
+	CurrentDir = int32(currentDir)
+	// CurrentDirArg is CurrentDir for the second directory of an entry.
+	CurrentDirArg = uint32(currentDir)
+)
+
+const (
 	// RemoveDir makes an unlinkat(2) an rmdir(2).
 	RemoveDir = unix.AT_REMOVEDIR
 	// NoFollow keeps a stat from following a symbolic link.
 	NoFollow = unix.AT_SYMLINK_NOFOLLOW
 )
-
-// CurrentDirArg is CurrentDir for the second directory of an entry.
-var CurrentDirArg = func() uint32 { dir := int32(unix.AT_FDCWD); return uint32(dir) }()
 
 // OpenFlags returns open(2)'s flags for those of package os.
 func OpenFlags(flag int) uint32 { return uint32(flag) | unix.O_CLOEXEC | largeFile }
