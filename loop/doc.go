@@ -70,7 +70,8 @@
 //     handles and explicit [Loop.Ref] holds count, unless unreferenced. An idle Conn, File or Listener holds nothing. Loop.Close
 //     cancels everything, dispatches it, and returns within a bounded time. What is started afterwards has no turn left to call back in.
 //
-//  11. A panic in a callback, or runtime.Goexit, leaves Run. What was not dispatched by then is, by the next Run or by Close.
+//  11. A panic in a callback, or runtime.Goexit, leaves Run. What was not dispatched by then is, by the next Run or by Close, on the same
+//     goroutine: after Goexit that means a deferred Close.
 //
 // # The turn
 //

@@ -3,6 +3,7 @@
 package loop_test
 
 import (
+	"github.com/proactor-go/proactor/internal/queuetest"
 	"github.com/proactor-go/proactor/loop"
 	"github.com/proactor-go/proactor/ring/giouring"
 )
@@ -10,7 +11,7 @@ import (
 // The whole conformance suite once more, on a queue that somebody else's ring is under.
 func init() {
 	columns = append(columns, column{"giouring", func() (loop.Queue, error) {
-		q, err := giouring.New(256)
+		q, err := queuetest.Patiently(func() (*giouring.Queue, error) { return giouring.New(256) })
 		if err != nil {
 			return nil, err
 		}

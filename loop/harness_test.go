@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proactor-go/proactor/fallback"
+	"github.com/proactor-go/proactor/internal/queuetest"
 	"github.com/proactor-go/proactor/loop"
 	"github.com/proactor-go/proactor/ring"
 )
@@ -33,7 +34,7 @@ var columns = []column{
 
 func ringColumn(o ring.Options) func() (loop.Queue, error) {
 	return func() (loop.Queue, error) {
-		r, err := ring.New(o)
+		r, err := queuetest.Patiently(func() (*ring.Ring, error) { return ring.New(o) })
 		if err != nil {
 			return nil, err
 		}

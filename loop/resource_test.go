@@ -492,3 +492,21 @@ func TestSizeOfAnOperation(t *testing.T) {
 	}
 	require.LessOrEqual(t, loop.OpSize, uintptr(144))
 }
+
+// A descriptor number that no system has ends the watch instead of being cut to one that it has.
+func TestWatchOfNoDescriptor(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		var errs []error
+		for _, fd := range []int{-1, 1 << 30} {
+			l.Watch(fd, loop.Readable, func(_ loop.Events, err error) { errs = append(errs, err) })
+		}
+		if big := int64(1)<<32 | 1; int64(int(big)) == big {
+			l.Watch(int(big), loop.Readable, func(_ loop.Events, err error) { errs = append(errs, err) })
+		}
+		require.NoError(t, l.Run())
+		require.GreaterOrEqual(t, len(errs), 2)
+		for _, err := range errs {
+			require.ErrorIs(t, err, syscall.EBADF)
+		}
+	})
+}

@@ -226,7 +226,7 @@ func (l *Loop) cancel(o *op, why cause) {
 	}
 	switch o.state {
 	case stateQueued:
-		l.cancelEntry(o)
+		l.cancelEntry(o, 0)
 	case stateWorker:
 		if l.workers.Withdraw(&o.sqe) {
 			l.settle(o, -ecanceled)
@@ -247,9 +247,10 @@ func (l *Loop) unqueue(o *op) bool {
 	return ok && f.line.remove(o)
 }
 
-// cancelEntry pushes an ASYNC_CANCEL for o's entry.
-func (l *Loop) cancelEntry(o *op) {
+// cancelEntry pushes an ASYNC_CANCEL for o's entry, after so many that missed it.
+func (l *Loop) cancelEntry(o *op, misses int) {
 	c := l.internal(kindCancel, nil)
+	c.done = misses
 	c.sqe.Opcode = ring.OpCancel
 	c.sqe.Addr = target(o)
 	c.sqe.Off = int64(o.sqe.UserData)
@@ -257,10 +258,10 @@ func (l *Loop) cancelEntry(o *op) {
 }
 
 // canceled ends a cancel. The queue may have missed an entry that was between two of its own steps, such as a
-// multishot receive about to be armed again: as long as the operation is in flight the cancel is repeated, after a pause because it may simply
-// be running.
+// multishot receive about to be armed again: as long as the operation is in flight the cancel is repeated, after a pause that grows because it
+// may simply be running. An entry that may block does run, or wait for a disk, and ends by itself.
 func (l *Loop) canceled(c *op, res int32) {
-	id := uint64(c.sqe.Off)
+	id, misses := uint64(c.sqe.Off), c.done
 	l.retire(c)
 	if res >= 0 {
 		return
@@ -270,10 +271,10 @@ func (l *Loop) canceled(c *op, res int32) {
 	}
 	t := l.newTimeout(func() {
 		if o := l.slots.find(id); o != nil && o.state == stateQueued {
-			l.cancelEntry(o)
+			l.cancelEntry(o, misses+1)
 		}
 	})
-	t.Reset(time.Millisecond)
+	t.Reset(time.Millisecond << min(misses, 7))
 }
 
 // detour runs an entry that the queue lacks on a worker.

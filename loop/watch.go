@@ -1,7 +1,9 @@
 package loop
 
 import (
+	"math"
 	"os"
+	"syscall"
 
 	"github.com/proactor-go/proactor/internal/sys"
 	"github.com/proactor-go/proactor/ring"
@@ -29,6 +31,9 @@ func (l *Loop) Watch(fd int, events Events, fn EventsFunc) Op {
 	o := l.start(kindWatch, nil, fn)
 	if l.shut {
 		return l.settle(o, resClosed)
+	}
+	if fd < 0 || fd > math.MaxInt32 {
+		return l.settle(o, -int32(syscall.EBADF))
 	}
 	o.sqe.Opcode = ring.OpPollAdd
 	o.sqe.FD = int32(fd)
@@ -86,7 +91,7 @@ type CQEFunc func(c ring.CQE)
 // Submit pushes a copy of s, on whichever backend, and calls fn with each of its completions; the one without [ring.CQE.More] is the last. It is the way to what this
 // package has no method for. The loop chooses the user data. The pointers in s, and what they point to, belong to the loop until the last
 // completion; the loop keeps them alive. Results are the queue's: a negated errno, with -ECANCELED after Cancel or on a closed loop.
-// Descriptors that s uses must not be closed before the last completion.
+// Descriptors that s uses must not be closed before the last completion. Buffer group 0 is the loop's own.
 func (l *Loop) Submit(s ring.SQE, fn CQEFunc) Op {
 	needCallback("Submit", fn == nil)
 	o := l.start(kindRaw, nil, fn)

@@ -24,7 +24,7 @@ func TestQueue(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			queuetest.Run(t, func(t testing.TB) queuetest.Queue {
-				r, err := ring.New(c.options)
+				r, err := queuetest.Patiently(func() (*ring.Ring, error) { return ring.New(c.options) })
 				ring.RequireRing(t, err)
 				return r
 			})

@@ -36,6 +36,10 @@ type fixture struct {
 func unbound(t testing.TB, o Options) *fixture {
 	t.Helper()
 	r, err := New(o)
+	for tries := 0; errors.Is(err, unix.ENOMEM) && tries < 100; tries++ { // see queuetest.Patiently
+		time.Sleep(200 * time.Millisecond)
+		r, err = New(o)
+	}
 	RequireRing(t, err)
 	f := &fixture{Ring: r, Assertions: require.New(t), t: t}
 	t.Cleanup(func() {

@@ -107,10 +107,22 @@ func setup(o Options, kernel setupFunc) (fd int, p params, err error) {
 	return fd, p, nil
 }
 
-// setupSmaller takes a smaller ring when there is not enough memory: locked memory before 5.12,
-// contiguous memory since.
+// pauses are how long setup waits for memory. That of a closed ring stays charged to the user (RLIMIT_MEMLOCK, without
+// CAP_IPC_LOCK) until an RCU grace period and a kernel worker have passed, some 25 to 50 ms. They are few and not short
+// because each refused attempt is work for that worker too: a program that kept asking would never be heard.
+var pauses = [...]time.Duration{20 * time.Millisecond, 40 * time.Millisecond, 80 * time.Millisecond, 160 * time.Millisecond}
+
+// setupSmaller takes a smaller ring when there is not enough memory, locked or contiguous, after it has waited for some.
 func setupSmaller(entries uint32, p *params, kernel setupFunc) (fd int, errno unix.Errno) {
-	for want := *p; ; want.cqEntries /= 2 {
+	want := *p
+	for _, pause := range pauses {
+		*p = want
+		if fd, errno = kernel(entries, p); errno != unix.ENOMEM {
+			return fd, errno
+		}
+		time.Sleep(pause)
+	}
+	for ; ; want.cqEntries /= 2 {
 		*p = want
 		fd, errno = kernel(entries, p)
 		if errno != unix.ENOMEM || entries == 1 {

@@ -24,7 +24,7 @@ func TestRing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			queuetest.Run(t, func(t testing.TB) queuetest.Queue {
-				r, err := ring.New(o)
+				r, err := queuetest.Patiently(func() (*ring.Ring, error) { return ring.New(o) })
 				if errors.Is(err, ring.ErrUnsupported) && os.Getenv("LOOP_REQUIRE_IOURING") != "1" {
 					t.Skip(err)
 				}

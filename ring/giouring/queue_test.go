@@ -19,7 +19,7 @@ func TestQueue(t *testing.T) {
 	for _, entries := range []uint32{256, 1} {
 		t.Run(fmt.Sprint(entries), func(t *testing.T) {
 			queuetest.Run(t, func(t testing.TB) queuetest.Queue {
-				q, err := giouring.New(entries)
+				q, err := queuetest.Patiently(func() (*giouring.Queue, error) { return giouring.New(entries) })
 				if errors.Is(err, ring.ErrUnsupported) && os.Getenv("LOOP_REQUIRE_IOURING") != "1" {
 					t.Skip(err)
 				}
