@@ -7,6 +7,6 @@ poll:     ; LOOP_BACKEND=poll go test ./...
 giouring: ; go test -tags giouring -ldflags=-checklinkname=0 ./ring/giouring ./loop
 bench:    ; go test -run '^$$' -bench . ./ring ./fallback ./loop
 lint:     ; golangci-lint run ./...
-fuzz:     ; go test -run '^$$' -fuzz FuzzPrep -fuzztime 60s ./ring
+fuzz:     ; for t in ring:FuzzPrep internal/sys:FuzzResolveTCP loop:FuzzLoop; do go test -run "^$$" -fuzz $${t#*:} -fuzztime 60s ./$${t%:*} || exit 1; done
 e2e:      ; examples/e2e_test.sh
 cross:    ; for t in linux/arm64 linux/386 darwin/arm64 freebsd/amd64 windows/amd64; do GOOS=$${t%/*} GOARCH=$${t#*/} go vet ./... || exit 1; done
