@@ -238,6 +238,8 @@ func TestF01Allocations(t *testing.T) {
 					}
 				}
 				var done loop.DoneFunc = func(err error) { moved(nil, err) }
+				f.WriteAt(b, 0, moved) // for ReadAt, whichever comes first
+				require.NoError(t, l.Run())
 				for name, start := range map[string]func(){
 					"WriteAt":  func() { f.WriteAt(b, 0, moved) },
 					"ReadAt":   func() { f.ReadAt(b, 0, moved) },
