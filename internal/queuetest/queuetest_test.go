@@ -26,7 +26,7 @@ func TestRing(t *testing.T) {
 			queuetest.Run(t, func(t testing.TB) queuetest.Queue {
 				r, err := queuetest.Patiently(func() (*ring.Ring, error) { return ring.New(o) })
 				if errors.Is(err, ring.ErrUnsupported) && os.Getenv("LOOP_REQUIRE_IOURING") != "1" {
-					t.Skip(err)
+					t.Skipf("this machine has no io_uring: %v", err)
 				}
 				require.NoError(t, err)
 				return r
