@@ -57,7 +57,8 @@ type Loop struct {
 	metrics Metrics
 
 	origin time.Time
-	now    time.Duration // since origin, cached per turn
+	now    time.Duration // since origin, cached per turn, unless it is stale
+	stale  bool          // the turn has waited since now was taken: most turns never ask
 
 	running bool // bound thread only
 
@@ -110,11 +111,16 @@ func (l *Loop) FallbackReason() error { return l.reason }
 // Features tells what the queue can do.
 func (l *Loop) Features() ring.Features { return l.features }
 
-// Now returns the loop's time: cached once a turn, after the wait. Timers count from a fresh clock.
-func (l *Loop) Now() time.Time { return l.origin.Add(l.now) }
+// Now returns the loop's time: taken once a turn, when it is first asked for after the wait. Timers count from a fresh clock.
+func (l *Loop) Now() time.Time {
+	if l.stale {
+		l.UpdateNow()
+	}
+	return l.origin.Add(l.now)
+}
 
 // UpdateNow moves the loop's time to the present, for callbacks that take long.
-func (l *Loop) UpdateNow() { l.now = time.Since(l.origin) }
+func (l *Loop) UpdateNow() { l.now, l.stale = time.Since(l.origin), false }
 
 // Run turns the loop until nothing that counts is alive, or until [Loop.Stop] or [Loop.Close]. It may be called again.
 // The first of Run, RunOnce and Poll locks its goroutine to its OS thread until Close and makes it the loop's.
@@ -280,9 +286,10 @@ func (l *Loop) poll(limit time.Duration) error {
 	if err != nil {
 		return err
 	}
-	l.UpdateNow()
+	l.stale = true
 	if l.next == l.reaped {
 		l.next, l.reaped = 0, l.queue.Reap(l.cqes)
+		l.metrics.Completions += uint64(l.reaped)
 	}
 	l.dispatch()
 	if l.workers != nil {
@@ -319,7 +326,6 @@ func (l *Loop) dispatch() {
 	for l.next < l.reaped {
 		c := l.cqes[l.next]
 		l.next++
-		l.metrics.Completions++
 		o := l.slots.find(c.UserData)
 		if o == nil {
 			continue
@@ -328,8 +334,14 @@ func (l *Loop) dispatch() {
 			o.state = stateHeld
 		}
 		l.complete(o, c)
+		l.settleTurn()
+	}
+}
+
+// settleTurn is what follows each callback. It is inlined; nearly always there is nothing.
+func (l *Loop) settleTurn() {
+	if l.ready.head != nil || l.ticks.next < len(l.ticks.fns) {
 		l.runReady()
-		l.drainTicks()
 	}
 }
 

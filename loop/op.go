@@ -209,17 +209,18 @@ func (s *slots) find(id uint64) *op {
 	return o
 }
 
-func (s *slots) take() *op {
+// take returns a free op, with next still set.
+func (s *slots) take() (o *op) {
 	if s.free == nil {
 		s.grow()
 	}
-	o := s.free
+	o = s.free
 	s.free = o.next
-	o.next = nil
 	s.live++
-	return o
+	return
 }
 
+//go:noinline
 func (s *slots) grow() {
 	first := len(s.chunks) * chunkSize
 	if first+chunkSize > maxOps {
@@ -234,17 +235,24 @@ func (s *slots) grow() {
 	}
 }
 
-// put frees o: its generation moves on, so that every Op and completion that names it is stale from here.
+// put frees o, whose extra block was given up before: its generation moves on, so that every Op and completion that
+// names it is stale from here.
 func (s *slots) put(o *op) {
-	if x := o.extra; x != nil {
-		iov, path, path2 := x.iov[:0], x.path[:0], x.path2[:0]
-		clear(x.iov)
-		*x = extra{next: s.extras, iov: iov, path: path, path2: path2}
-		s.extras = x
-	}
-	*o = op{sqe: ring.SQE{UserData: o.sqe.UserData + 1<<indexBits}, next: s.free}
+	id := o.sqe.UserData + 1<<indexBits
+	*o = op{} // in one go: to name fields here would build the op elsewhere and copy it
+	o.sqe.UserData = id
+	o.next = s.free
 	s.free = o
 	s.live--
+}
+
+// putExtra frees the extra block of an op.
+func (s *slots) putExtra(x *extra) {
+	iov, path, path2 := x.iov[:0], x.path[:0], x.path2[:0]
+	clear(x.iov)
+	*x = extra{}
+	x.iov, x.path, x.path2 = iov, path, path2
+	x.next, s.extras = s.extras, x
 }
 
 // more returns o's extra block.

@@ -17,7 +17,7 @@ const fileBatch = 8
 func (l *Loop) start(k kind, h *handle, fn any) *op {
 	l.checkThread(kindNames[k])
 	o := l.slots.take()
-	o.kind, o.state, o.fn = k, stateHeld, fn
+	o.next, o.kind, o.state, o.fn = nil, k, stateHeld, fn
 	if h != nil {
 		o.h = h
 		h.ops++
@@ -32,7 +32,7 @@ func (l *Loop) start(k kind, h *handle, fn any) *op {
 // internal makes an operation of the loop's own: it keeps nothing alive and calls nobody back.
 func (l *Loop) internal(k kind, h *handle) *op {
 	o := l.slots.take()
-	o.kind, o.state, o.unref = k, stateHeld, true
+	o.next, o.kind, o.state, o.unref = nil, k, stateHeld, true
 	if h != nil {
 		o.h = h
 		h.ops++
@@ -67,8 +67,11 @@ func (l *Loop) retire(o *op) {
 	if !o.unref {
 		l.refs--
 	}
-	if o.extra != nil && o.extra.timeout != nil {
-		l.freeTimeout(o.extra.timeout)
+	if x := o.extra; x != nil {
+		if x.timeout != nil {
+			l.freeTimeout(x.timeout)
+		}
+		l.slots.putExtra(x)
 	}
 	h, refused := o.h, o.refused
 	l.slots.put(o)
@@ -92,11 +95,12 @@ func (l *Loop) submit(o *op) {
 		l.detour(o)
 		return
 	}
-	if l.backlog.len > 0 || !l.push(o) {
+	if l.backlog.len > 0 || !l.queue.Push(&o.sqe) && !l.pushAgain(o) {
 		o.state = stateBacklog
 		l.backlog.push(o)
 		return
 	}
+	o.state = stateQueued
 	if o.sqe.Flags&ring.MayBlock != 0 {
 		if l.files++; l.files >= fileBatch && l.running {
 			l.files = 0
@@ -106,21 +110,14 @@ func (l *Loop) submit(o *op) {
 	}
 }
 
-func (l *Loop) push(o *op) bool {
-	if l.queue.Push(&o.sqe) {
-		o.state = stateQueued
-		return true
-	}
+// pushAgain makes room in a queue that was full, and pushes o.
+func (l *Loop) pushAgain(o *op) bool {
 	if !l.running { // not bound yet: there is nothing to enter
 		return false
 	}
 	l.metrics.Enters++
 	l.files = 0
-	if l.queue.Enter(0) != nil || !l.queue.Push(&o.sqe) {
-		return false
-	}
-	o.state = stateQueued
-	return true
+	return l.queue.Enter(0) == nil && l.queue.Push(&o.sqe)
 }
 
 // submitAll brings everything that waits into the submission queue: parked receives whose buffers came
@@ -136,12 +133,14 @@ func (l *Loop) submitAll() {
 		f.startFlush()
 	}
 	for o := l.backlog.head; o != nil; o = l.backlog.head {
-		if o.cause == causeNone && !l.push(o) {
+		if o.cause == causeNone && !l.queue.Push(&o.sqe) && !l.pushAgain(o) {
 			return
 		}
 		l.backlog.pop()
 		if o.cause != causeNone {
 			l.settle(o, -ecanceled)
+		} else {
+			o.state = stateQueued
 		}
 	}
 }

@@ -42,7 +42,7 @@ func (r *Ring) enter(timeout time.Duration) error {
 	queued, flags := r.toSubmit()
 	ready := r.ready()
 	wait := timeout != 0 && !ready
-	raw := queued <= maxRaw && !r.heavy && !r.sqPoll
+	raw := queued <= maxRaw && r.work <= maxWork && !r.sqPoll
 	switch {
 	case queued == 0 && wait:
 	case queued == 0 && (ready || !r.stalled()):
@@ -50,7 +50,7 @@ func (r *Ring) enter(timeout time.Duration) error {
 	case !raw && wait && r.wake.arm(&r.sq):
 		// A system call that costs the processor anyway may as well wait.
 	default:
-		r.heavy = false
+		r.work = 0
 		if err := r.submit(raw, queued, flags|r.submitFlags); err != nil {
 			return err
 		}
@@ -61,7 +61,7 @@ func (r *Ring) enter(timeout time.Duration) error {
 	if !wait || !r.wake.arm(&r.sq) {
 		return nil
 	}
-	r.heavy = false
+	r.work = 0
 	queued, flags = r.toSubmit()
 	return r.wait(timeout, queued, flags|r.waitFlags)
 }

@@ -101,19 +101,30 @@ func Encode(s *SQE, f Features) [64]byte {
 	return *(*[64]byte)(unsafe.Pointer(&e))
 }
 
-// light are the operations that the kernel carries out or parks within a few microseconds, if they move no more than
-// maxLight. All others may copy for long, look up names, shake hands or start disk requests before an enter returns.
-const light OpcodeSet = 1<<OpNop | 1<<OpPollAdd | 1<<OpSend | 1<<OpRecv | 1<<OpSendmsg | 1<<OpRecvmsg |
-	1<<OpAccept | 1<<OpCancel | 1<<OpMsgRing | 1<<OpRead | 1<<OpWrite | 1<<OpReadv | 1<<OpWritev
-
+// simple are the operations that the kernel carries out or parks within a few microseconds, but for the copying of their
+// bytes. vectored are the same with the bytes in several places. All others may look up names, shake hands or start disk requests
+// before an enter returns.
 const (
-	maxLight  = 64 << 10
-	maxIovecs = 1024 // UIO_MAXIOV; the kernel refuses more
+	simple   OpcodeSet = 1<<OpNop | 1<<OpPollAdd | 1<<OpSend | 1<<OpRecv | 1<<OpAccept | 1<<OpCancel | 1<<OpMsgRing | 1<<OpRead | 1<<OpWrite
+	vectored OpcodeSet = 1<<OpSendmsg | 1<<OpRecvmsg | 1<<OpReadv | 1<<OpWritev
 )
 
-func heavy(s *SQE) bool {
-	if s.Flags&MayBlock != 0 || !light.Has(s.Opcode) {
-		return true
+const (
+	maxWork   = 256 << 10 // bytes that may be copied while the thread cannot be stopped: some tens of microseconds
+	maxIovecs = 1024      // UIO_MAXIOV; the kernel refuses more
+)
+
+// work is how long an enter may take for s, in bytes that would take as long to move.
+func work(s *SQE) uint64 {
+	if s.Flags&MayBlock == 0 && simple.Has(s.Opcode) {
+		return s.Len
+	}
+	return heavyWork(s)
+}
+
+func heavyWork(s *SQE) uint64 {
+	if s.Flags&MayBlock != 0 || !vectored.Has(s.Opcode) {
+		return maxWork + 1
 	}
 	var vecs *Iovec
 	var n uint64
@@ -122,17 +133,15 @@ func heavy(s *SQE) bool {
 		if m := (*Msghdr)(s.Addr); m != nil {
 			vecs, n = m.Iov, uint64(m.Iovlen)
 		}
-	case OpReadv, OpWritev:
-		vecs, n = (*Iovec)(s.Addr), s.Len
 	default:
-		return s.Len > maxLight
+		vecs, n = (*Iovec)(s.Addr), s.Len
 	}
 	if vecs == nil || n > maxIovecs {
-		return false
+		return 0
 	}
 	var bytes uint64
 	for _, v := range unsafe.Slice(vecs, int(n)) {
 		bytes += uint64(v.Len)
 	}
-	return bytes > maxLight
+	return bytes
 }

@@ -21,7 +21,7 @@ type Ring struct {
 	submitFlags uint32
 	waitFlags   uint32
 	sqPoll      bool
-	heavy       bool // an entry that may take long was pushed since the last submission
+	work        uint64 // what was pushed since the last submission, in bytes to move
 
 	refused, lastRefused *SQE // pushed but not supported: completions that Reap makes up
 
@@ -147,8 +147,10 @@ func (r *Ring) Push(s *SQE) bool {
 		return false
 	}
 	prep(e, s, r.features.Set)
-	r.wake.pushed(s)
-	r.heavy = r.heavy || heavy(s)
+	if s.Opcode == OpCancel {
+		r.wake.pushed(s)
+	}
+	r.work += work(s)
 	return true
 }
 
