@@ -377,3 +377,101 @@ func gcRound(t *testing.T, c *loop.Conn, f *loop.File, total int) {
 	}
 	round()
 }
+
+// A stream that fills its buffers gets larger ones, loses nothing over that, and goes back to small ones for messages.
+func TestLargeBuffersForBulk(t *testing.T) {
+	o := loop.Options{Buffers: 4, BufferSize: 64, LargeBuffers: 2, LargeBufferSize: 4096}
+	forEachQueueWith(t, o, func(t *testing.T, l *loop.Loop) {
+		c, peer := connectPeer(t, l)
+		sent := patternOf(1, 256<<10)
+		go func() { _, _ = peer.Write(sent) }()
+		var got []byte
+		largest, rest, messages := 0, 0, 0
+		op := c.RecvMultishot(func(b loop.Buffer, err error) {
+			if err != nil {
+				require.ErrorIs(t, err, loop.ErrCanceled)
+				return
+			}
+			got = append(got, b.Bytes()...)
+			largest = max(largest, b.Len())
+			switch {
+			case len(got) < len(sent):
+			case messages == 32:
+				l.Stop()
+			default: // from here on one byte at a time
+				messages++
+				rest = cap(b.Bytes())
+				_, err := peer.Write([]byte{byte(messages)})
+				require.NoError(t, err)
+				sent = append(sent, byte(messages))
+			}
+		})
+		require.NoError(t, l.Run())
+		require.True(t, bytes.Equal(sent, got))
+		require.Greater(t, largest, 64)
+		require.Equal(t, 64, rest, "the last messages came in small buffers")
+		op.Cancel()
+		c.Close(nil)
+		require.NoError(t, l.Run())
+	})
+}
+
+// With all large buffers kept, bulk goes on in small ones.
+func TestLargeBuffersExhausted(t *testing.T) {
+	o := loop.Options{Buffers: 4, BufferSize: 64, LargeBuffers: 1, LargeBufferSize: 4096}
+	forEachQueueWith(t, o, func(t *testing.T, l *loop.Loop) {
+		c, peer := connectPeer(t, l)
+		sent := patternOf(1, 256<<10)
+		go func() { _, _ = peer.Write(sent) }()
+		var kept loop.Buffer
+		var got []byte
+		c.RecvMultishot(func(b loop.Buffer, err error) {
+			if err != nil {
+				require.ErrorIs(t, err, loop.ErrClosed)
+				return
+			}
+			got = append(got, b.Bytes()...)
+			if cap(b.Bytes()) > 64 && kept.Len() == 0 {
+				b.Keep()
+				kept = b
+			}
+			if len(got) == len(sent) {
+				l.Stop()
+			}
+		})
+		require.NoError(t, l.Run())
+		require.True(t, bytes.Equal(sent, got))
+		require.NotZero(t, kept.Len())
+		kept.Release()
+		c.Close(nil)
+		require.NoError(t, l.Run())
+	})
+}
+
+// Cancel and Close win over a change of buffers that is under way.
+func TestLargeBuffersCanceledMeanwhile(t *testing.T) {
+	o := loop.Options{Buffers: 4, BufferSize: 64, LargeBuffers: 1, LargeBufferSize: 4096}
+	forEachQueueWith(t, o, func(t *testing.T, l *loop.Loop) {
+		for filled := range 5 {
+			c, peer := connectPeer(t, l)
+			_, err := peer.Write(patternOf(1, 32<<10))
+			require.NoError(t, err)
+			var op loop.Op
+			calls, finals := 0, 0
+			op = c.RecvMultishot(func(b loop.Buffer, err error) {
+				require.Zero(t, finals)
+				if err != nil {
+					require.ErrorIs(t, err, loop.ErrCanceled)
+					finals++
+					c.Close(nil)
+					return
+				}
+				if calls++; calls == filled+1 {
+					op.Cancel()
+				}
+			})
+			require.NoError(t, l.Run())
+			require.Equal(t, 1, finals)
+		}
+	})
+}

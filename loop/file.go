@@ -20,12 +20,13 @@ type StatFunc func(info fs.FileInfo, err error)
 // A File is an open file. Its operations are unordered, except Read, Write and Append, which take turns. By itself it
 // keeps nothing alive; it must be closed. All methods belong to the loop's goroutine.
 //
-// On io_uring the kernel carries every operation. In user space a worker does, after a hot read
-// was tried at once. Errors are [*fs.PathError].
+// On io_uring the kernel carries every operation, in user space a worker does; on both, a small ReadAt is first tried on what the
+// page cache has. Errors are [*fs.PathError].
 type File struct {
 	handle
 	name       string
 	appendMode bool
+	hot        hot
 	turn       *op    // the operation at the file's own position that is in flight
 	line       opList // those that wait for their turn
 
@@ -58,6 +59,7 @@ func (l *Loop) opened(o *op, res int32) {
 	fn, x := callback[FileFunc](o), o.extra
 	if res >= 0 && !l.shut {
 		f := &File{name: x.name, appendMode: x.flag&os.O_APPEND != 0}
+		f.hot.never = x.flag&sys.Direct != 0
 		f.open(l, f, res)
 		l.retire(o)
 		fn(f, nil)
@@ -77,7 +79,7 @@ func (l *Loop) opened(o *op, res int32) {
 func (f *File) Name() string { return f.name }
 
 // ReadAt reads len(b) bytes at offset off: as with [io.ReaderAt], fewer come only with an error, [io.EOF] at the end of the file.
-// pread(2): IORING_OP_READ.
+// pread(2): IORING_OP_READ, after preadv2(2) with RWF_NOWAIT for up to 64 KiB that may be cached.
 func (f *File) ReadAt(b []byte, off int64, fn IOFunc) Op {
 	needCallback("ReadAt", fn == nil)
 	return f.startIO(kindRead, b, at(off), 0, fn)
@@ -139,6 +141,12 @@ func (f *File) startIO(k kind, b []byte, off int64, flags uint32, fn IOFunc) Op 
 		o.sqe.Opcode = ring.OpRead
 	}
 	o.sqe.OpFlags = flags
+	if k == kindRead && off != atPosition {
+		if res, ok := f.readHot(o); ok {
+			o.sqe.FD, o.sqe.Flags = f.fd, ring.MayBlock // for the rest, if that was not all
+			return l.settle(o, res)
+		}
+	}
 	f.send(o)
 	return l.op(o)
 }

@@ -147,7 +147,6 @@ type extra struct {
 	iov     []ring.Iovec
 	bufs    [][]byte
 	stat    *ring.Statx
-	buffer  Buffer
 	cancel  func()
 	where   []uintptr
 }

@@ -44,7 +44,9 @@ func (c *Conn) SendBuffer(b Buffer, fn DoneFunc) Op {
 	b.claim()
 	o := c.startSend(fn, len(data))
 	o.lend(data)
-	c.l.slots.more(o).buffer = b
+	if b.g != nil { // a send's own entry is never pushed
+		o.sqe.Flags, o.sqe.Group, o.sqe.Arg = ring.BufferSelect, b.g.id, uint32(b.id)
+	}
 	return c.l.op(o)
 }
 
@@ -323,10 +325,6 @@ func (c *Conn) sendDone(o *op, res int32) {
 	default:
 		err = c.wrap("write", "send", o.fault(res))
 	}
-	var buffer Buffer
-	if o.extra != nil {
-		buffer = o.extra.buffer
-	}
 	switch fn := o.fn.(type) {
 	case IOFunc:
 		b := o.lent(n)
@@ -341,10 +339,10 @@ func (c *Conn) sendDone(o *op, res int32) {
 			fn(n, err)
 		}
 	case DoneFunc:
-		l.retire(o)
-		if buffer.g != nil {
-			buffer.g.recycle(buffer.id)
+		if o.sqe.Flags&ring.BufferSelect != 0 {
+			l.buffers[o.sqe.Group].recycle(uint16(o.sqe.Arg))
 		}
+		l.retire(o)
 		if fn != nil {
 			fn(err)
 		}

@@ -42,15 +42,22 @@ type simQueue struct {
 	arrived map[int32][]int32  // connections that wait in one, by its descriptor
 	open    map[int32]struct{} // what the queue gave to the loop
 	gone    map[int32]struct{} // what the loop gave back
-	mem     []byte             // the provided buffers
-	size    int
-	free    []uint16
-	back    []uint16 // recycled, published by the next Enter
-	lent    map[uint16]bool
+	groups  [2]simGroup
 	woken   bool
 	closed  bool
 	faults  []string
 }
+
+// simGroup is a group of provided buffers.
+type simGroup struct {
+	mem  []byte
+	size int
+	free []uint16
+	back []uint16 // recycled, published by the next Enter
+	lent map[uint16]bool
+}
+
+func (g *simGroup) buffer(id uint16) []byte { return g.mem[int(id)*g.size : (int(id)+1)*g.size] }
 
 type simEntry struct {
 	s        *ring.SQE
@@ -67,7 +74,6 @@ func newSimQueue(seed uint64) *simQueue {
 		arrived: map[int32][]int32{},
 		open:    map[int32]struct{}{},
 		gone:    map[int32]struct{}{},
-		lent:    map[uint16]bool{},
 	}
 	q.capacity = []int{1, 2, 8, 512}[q.rng.IntN(4)]
 	q.features = ring.Features{Set: ring.AllFeatures, Ops: ^ring.OpcodeSet(0)}
@@ -221,10 +227,13 @@ func (q *simQueue) Enter(timeout time.Duration) error {
 		}
 	}
 	q.pushed = q.pushed[:0]
-	for _, id := range q.back {
-		clear(q.mem[int(id)*q.size : (int(id)+1)*q.size]) // from now on it may be overwritten at any time
+	for i := range q.groups {
+		g := &q.groups[i]
+		for _, id := range g.back {
+			clear(g.buffer(id)) // from now on it may be overwritten at any time
+		}
+		g.free, g.back = append(g.free, g.back...), g.back[:0]
 	}
-	q.free, q.back = append(q.free, q.back...), q.back[:0]
 	for range q.rng.IntN(2 + len(q.flight)) {
 		if len(q.flight) > 0 {
 			q.attempt(q.flight[q.rng.IntN(len(q.flight))])
@@ -234,8 +243,8 @@ func (q *simQueue) Enter(timeout time.Duration) error {
 		q.woken = false
 		return nil
 	}
-	if q.parked() > 0 && len(q.free) > 0 {
-		q.fault("the loop sleeps with a receive that waits for a buffer, and %d are free", len(q.free))
+	if free := len(q.groups[0].free); q.parked() > 0 && free > 0 {
+		q.fault("the loop sleeps with a receive that waits for a buffer, and %d are free", free)
 	}
 	todo := append([]*simEntry(nil), q.flight...)
 	q.rng.Shuffle(len(todo), func(i, j int) { todo[i], todo[j] = todo[j], todo[i] })
@@ -531,19 +540,22 @@ func (q *simQueue) recv(e *simEntry) {
 	s := &e.was
 	var buf []byte
 	flags := uint32(0)
+	g := &q.groups[s.Group]
 	if s.Flags&ring.BufferSelect == 0 {
 		q.untouched(e)
 		buf = unsafe.Slice((*byte)(s.Addr), s.Len)
 	} else {
-		if len(q.free) == 0 {
+		if len(g.free) == 0 {
 			q.end(e, -int32(unix.ENOBUFS), 0)
 			return
 		}
-		id := q.free[0]
-		buf = q.mem[int(id)*q.size : (int(id)+1)*q.size]
-		flags = ring.BufferFlags(id)
+		buf = g.buffer(g.free[0])
+		flags = ring.BufferFlags(g.free[0])
 	}
-	n, err := unix.Read(int(s.FD), buf[:1+q.rng.IntN(len(buf))])
+	if !q.one(3) {
+		buf = buf[:1+q.rng.IntN(len(buf))]
+	}
+	n, err := unix.Read(int(s.FD), buf)
 	switch {
 	case err == unix.EAGAIN: //nolint:errorlint // package unix returns it bare
 		if s.OpFlags&unix.MSG_DONTWAIT != 0 {
@@ -558,8 +570,8 @@ func (q *simQueue) recv(e *simEntry) {
 		return
 	}
 	if flags != 0 {
-		q.lent[q.free[0]] = true
-		q.free = q.free[1:]
+		g.lent[g.free[0]] = true
+		g.free = g.free[1:]
 	}
 	if q.goesOn(e) {
 		q.check(e)
@@ -633,20 +645,22 @@ func (q *simQueue) shorten(bufs [][]byte) [][]byte {
 	return [][]byte{bufs[0][:1+q.rng.IntN(len(bufs[0]))]}
 }
 
-func (q *simQueue) Provide(_ uint16, mem []byte, size int) error {
-	q.mem, q.size = mem, size
+func (q *simQueue) Provide(group uint16, mem []byte, size int) error {
+	g := &q.groups[group]
+	*g = simGroup{mem: mem, size: size, lent: map[uint16]bool{}}
 	for id := range len(mem) / size {
-		q.free = append(q.free, uint16(id))
+		g.free = append(g.free, uint16(id))
 	}
 	return nil
 }
 
-func (q *simQueue) Recycle(_, id uint16) {
-	if !q.lent[id] {
-		q.fault("buffer %d recycled twice", id)
+func (q *simQueue) Recycle(group, id uint16) {
+	g := &q.groups[group]
+	if !g.lent[id] {
+		q.fault("buffer %d of group %d recycled twice", id, group)
 	}
-	delete(q.lent, id)
-	q.back = append(q.back, id)
+	delete(g.lent, id)
+	g.back = append(g.back, id)
 }
 
 func (q *simQueue) Close() error {
@@ -669,7 +683,7 @@ func (q *simQueue) Close() error {
 // simulate runs the model once over a simulated queue and returns what went wrong.
 func simulate(t *testing.T, seed uint64, steps int, choose func(n int) int, dir string) []string {
 	q := newSimQueue(seed)
-	l, err := loop.New(loop.Options{Queue: q, Buffers: 4, BufferSize: 64, MaxEvents: 1 + q.rng.IntN(8)})
+	l, err := loop.New(loop.Options{Queue: q, Buffers: 4, BufferSize: 64, LargeBuffers: 2, LargeBufferSize: 256, MaxEvents: 1 + q.rng.IntN(8)})
 	require.NoError(t, err)
 	q.setClock, q.parked = l.SetClock, l.Parked
 	m := newModel(l, dir, choose)

@@ -265,15 +265,20 @@ func (l *Loop) canceled(c *op, res int32) {
 	if res >= 0 {
 		return
 	}
-	if o := l.slots.find(id); o == nil || o.state != stateQueued || o.sqe.Flags&ring.MayBlock != 0 {
+	if o := l.slots.find(id); o == nil || o.state != stateQueued || !o.unwanted() || o.sqe.Flags&ring.MayBlock != 0 {
 		return
 	}
 	t := l.newTimeout(func() {
-		if o := l.slots.find(id); o != nil && o.state == stateQueued {
+		if o := l.slots.find(id); o != nil && o.state == stateQueued && o.unwanted() {
 			l.cancelEntry(o, misses+1)
 		}
 	})
 	t.Reset(time.Millisecond << min(misses, 7))
+}
+
+// unwanted reports whether o's entry is to end before its time.
+func (o *op) unwanted() bool {
+	return o.cause != causeNone || o.kind == kindRecvMultishot && o.h.self.(*Conn).switching
 }
 
 // detour runs an entry that the queue lacks on a worker.

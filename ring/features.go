@@ -24,15 +24,17 @@ const (
 	NoIowait                            // IORING_ENTER_NO_IOWAIT, 6.15
 	RegisteredRing                      // IORING_REGISTER_RING_FDS, 5.18
 	WorkerCap                           // IORING_REGISTER_IOWQ_MAX_WORKERS, 5.15
+	HotReads                            // the queue itself tries small file reads with a system call; io_uring does not
 )
 
 var featureNames = []string{
 	"multishot accept", "multishot recv", "multishot poll", "buffer rings", "poll first", "cancel by fd",
 	"single issuer", "defer taskrun", "coop taskrun", "no sqarray", "no iowait", "registered ring", "worker cap",
+	"hot reads",
 }
 
 // AllFeatures has every bit of Feature set.
-const AllFeatures = Feature(1<<13 - 1)
+const AllFeatures = Feature(1<<14 - 1)
 
 // String lists the names, separated by commas.
 func (f Feature) String() string {

@@ -15,7 +15,11 @@ const (
 	EmptyPath   = 0
 	StatMask    = 0
 	MaxIov      = 1024
+	Direct      = 0
 )
+
+// ReadNow cannot be done here.
+func ReadNow(int32, []byte, int64) int32 { return -int32(unix.EOPNOTSUPP) }
 
 // ThreadID returns 0: there is no portable id, and a call on the wrong thread goes unnoticed.
 func ThreadID() int64 { return 0 }

@@ -24,6 +24,7 @@ const (
 	EmptyPath   = 0
 	StatMask    = 0
 	MaxIov      = 1
+	Direct      = 0
 	CurrentDir  = -1
 	RemoveDir   = 1
 	NoFollow    = 0
@@ -56,3 +57,5 @@ func OpenFlags(flag int) uint32                       { return uint32(flag) }
 func FileMode(perm fs.FileMode) uint32                { return uint32(perm) }
 func IsDirectory(int32) bool                          { return false }
 func FileInfo(name string, _ *ring.Statx) fs.FileInfo { return &fileInfo{name: name} }
+
+func ReadNow(int32, []byte, int64) int32 { return -int32(errUnsupported) }
