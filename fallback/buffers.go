@@ -20,7 +20,7 @@ type group struct {
 }
 
 // Provide lends the queue the memory for a group of buffers of size bytes each. Their number, len(mem)/size, is
-// a power of two of at most 32768. The queue keeps mem alive until it is garbage itself.
+// a power of two of at most 32768. None of them is free yet: Recycle hands them over. The queue keeps mem alive until it is garbage itself.
 func (q *Queue) Provide(id uint16, mem []byte, size int) error {
 	count := 0
 	if size > 0 {
@@ -35,15 +35,11 @@ func (q *Queue) Provide(id uint16, mem []byte, size int) error {
 	if n := int(id) + 1 - len(q.groups); n > 0 {
 		q.groups = append(q.groups, make([]*group, n)...)
 	}
-	g := &group{mem: mem, size: size, free: make([]uint16, count), count: count}
-	for i := range g.free {
-		g.free[i] = uint16(i)
-	}
-	q.groups[id] = g
+	q.groups[id] = &group{mem: mem, size: size, free: make([]uint16, count)}
 	return nil
 }
 
-// Recycle gives a buffer back. It panics if none of the group is out.
+// Recycle gives a buffer to its group, for the first time or back. It panics if all of the group are free already.
 func (q *Queue) Recycle(id, buffer uint16) {
 	g := q.groups[id]
 	if g.count == len(g.free) || int(buffer) >= len(g.free) {

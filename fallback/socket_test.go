@@ -166,6 +166,9 @@ func TestFloodStarvesNobody(t *testing.T) {
 		const buffers = 256
 		mem := make([]byte, buffers*16)
 		require.NoError(q, q.Provide(3, mem, 16))
+		for id := range uint16(buffers) {
+			q.Recycle(3, id)
+		}
 		flood := q.push(&ring.SQE{Opcode: ring.OpRecv, FD: int32(a), Group: 3,
 			Flags: ring.BufferSelect | ring.Multishot | ring.Stream})
 		other := q.push(recv(c, make([]byte, 1)))

@@ -70,18 +70,23 @@ func (b Buffer) claim() {
 	}
 }
 
-// bufferGroup is provided buffers of one size. The bytes are Go memory, so that using a stale slice is a bug
+// bufferGroup is the loop's provided buffers. The bytes are Go memory, so that using a stale slice is a bug
 // that tests can find and not a crash.
 type bufferGroup struct {
 	l    *Loop
-	id   uint16
 	mem  []byte
 	size int
 	uses []bufferUse
-	free []uint16 // without buffer rings: what is not out
-	ring bool     // the queue selects the buffers
-	out  int
+	free []uint16 // with the loop; the last one that came back is the next to go: the warmest
+	out  int      // with the program
+
+	ring   bool // the queue selects the buffers
+	given  int  // with the queue
+	wanted int  // how many it shall have: the fewer, the warmer
 }
+
+// firstGiven is how many buffers the queue gets at first. Whenever they do not suffice, it gets twice as many.
+const firstGiven = 64
 
 type bufferUse struct {
 	turn uint32
@@ -89,48 +94,47 @@ type bufferUse struct {
 	kept bool
 }
 
-// The numbers of the loop's groups.
-const (
-	smallBuffers = iota
-	largeBuffers
-	bufferGroups
-)
+const bufferGroupID = 0
 
-// group returns the loop's buffers of one of the two sizes, made at the first use.
-func (l *Loop) group(id uint16) *bufferGroup {
-	if g := l.buffers[id]; g != nil {
-		return g
+// group returns the loop's buffers, made at the first use.
+func (l *Loop) group() *bufferGroup {
+	if l.buffers != nil {
+		return l.buffers
 	}
-	return l.makeGroup(id)
-}
-
-func (l *Loop) makeGroup(id uint16) *bufferGroup {
 	count, size := l.options.Buffers, l.options.BufferSize
-	if id == largeBuffers {
-		count, size = l.options.LargeBuffers, l.options.LargeBufferSize
-	}
 	g := &bufferGroup{
-		l:    l,
-		id:   id,
-		mem:  AlignedBuffer(count * size),
-		size: size,
-		uses: make([]bufferUse, count),
-		ring: l.features.Has(ring.MultishotRecv | ring.BufferRings),
+		l:      l,
+		mem:    AlignedBuffer(count * size),
+		size:   size,
+		uses:   make([]bufferUse, count),
+		free:   make([]uint16, count),
+		ring:   l.features.Has(ring.MultishotRecv | ring.BufferRings),
+		wanted: min(firstGiven, count),
+	}
+	for i := range g.free {
+		g.free[i] = uint16(count - 1 - i)
 	}
 	if g.ring {
-		g.ring = l.queue.Provide(id, g.mem, size) == nil // some back-ports refuse to register
+		g.ring = l.queue.Provide(bufferGroupID, g.mem, size) == nil // some back-ports refuse to register
 	}
-	if !g.ring {
-		for id := count - 1; id >= 0; id-- {
-			g.free = append(g.free, uint16(id))
-		}
-	}
-	l.buffers[id] = g
+	l.buffers = g
 	return g
 }
 
-// empty reports whether all buffers are out.
-func (g *bufferGroup) empty() bool { return g.out == len(g.uses) }
+// supply gives the queue the buffers that it lacks.
+func (g *bufferGroup) supply() {
+	for g.ring && g.given < g.wanted && len(g.free) > 0 {
+		g.l.queue.Recycle(bufferGroupID, g.pop())
+		g.given++
+	}
+}
+
+func (g *bufferGroup) pop() uint16 {
+	last := len(g.free) - 1
+	id := g.free[last]
+	g.free = g.free[:last]
+	return id
+}
 
 // take returns buffer id as the queue filled it.
 func (g *bufferGroup) take(id uint16, n int) Buffer {
@@ -151,12 +155,8 @@ func (g *bufferGroup) recycle(id uint16) {
 
 func (g *bufferGroup) giveBack(id uint16) {
 	poisonReturned(g.mem[int(id)*g.size : (int(id)+1)*g.size])
-	if g.ring {
-		g.l.queue.Recycle(g.id, id)
-	} else {
-		g.free = append(g.free, id)
-	}
-	g.l.returned = g.l.returned || g.id == smallBuffers
+	g.free = append(g.free, id)
+	g.l.returned = true
 }
 
 // RecvMultishot receives again and again into the loop's provided buffers, until an error, EOF or Cancel. It is one operation: the final
@@ -178,54 +178,19 @@ func (c *Conn) RecvMultishot(fn BufferFunc) Op {
 	return l.op(o)
 }
 
-// armMultishot starts or restarts the receive. Large buffers are few, so it takes them one receive at a time: an entry that
-// repeats would fill them all. Without buffer rings it waits for data first and takes a buffer then: an armed plain receive would hold one
-// while its peer is silent.
+// armMultishot starts or restarts the receive. Without buffer rings it waits for data first and takes a buffer
+// then: an armed plain receive would hold one while its peer is silent.
 func (c *Conn) armMultishot(o *op) {
-	l := c.l
-	c.switching = false
-	if c.large && l.group(largeBuffers).empty() {
-		c.large = false
-	}
 	o.sqe.Opcode = ring.OpRecv
-	o.sqe.Flags, o.sqe.Group = ring.Stream|ring.BufferSelect|ring.Multishot, smallBuffers
-	if c.large {
-		o.sqe.Flags, o.sqe.Group = ring.Stream|ring.BufferSelect, largeBuffers
-	}
-	if l.group(o.sqe.Group).ring {
-		o.sqe.OpFlags = 0
-		l.submit(o)
+	if c.l.group().ring {
+		o.sqe.Flags = ring.Multishot | ring.BufferSelect | ring.Stream
+		o.sqe.Group = bufferGroupID
+		c.l.submit(o)
 		return
 	}
 	o.sqe.Flags = ring.Stream
 	o.sqe.OpFlags = sys.DontWait
-	l.pollFirst(o, sys.PollIn)
-}
-
-// A stream goes over to large buffers after so many receives in a row that filled a small one, and back after so many that would not have.
-const (
-	growAfter   = 2
-	shrinkAfter = 8
-)
-
-// gauge chooses the size of the buffers by what the stream receives. Multishot receives into small ones are cheapest for messages, few
-// receives into large ones for bulk.
-func (c *Conn) gauge(o *op, cqe ring.CQE) {
-	l := c.l
-	big := int(cqe.Res) >= l.options.BufferSize
-	if big == c.large || l.options.LargeBuffers <= 0 {
-		c.streak = 0
-		return
-	}
-	c.streak++
-	if big && c.streak < growAfter || !big && c.streak < shrinkAfter {
-		return
-	}
-	c.large, c.streak = big, 0
-	if cqe.More() && o.cause == causeNone {
-		c.switching = true
-		l.cancelEntry(o, 0)
-	}
+	c.l.pollFirst(o, sys.PollIn)
 }
 
 // receivedMultishot hands one filled buffer on and keeps the receive going.
@@ -235,11 +200,13 @@ func (c *Conn) receivedMultishot(o *op, cqe ring.CQE) {
 		c.endMultishot(o, cqe.Res)
 		return
 	}
-	g := l.group(o.sqe.Group)
+	g := l.group()
 	var b Buffer
 	id, filled := cqe.Buffer()
 	if !g.ring {
 		id, filled = g.index(o)
+	} else if filled {
+		g.given--
 	}
 	switch {
 	case !filled:
@@ -250,7 +217,6 @@ func (c *Conn) receivedMultishot(o *op, cqe ring.CQE) {
 	}
 	if cqe.Res > 0 {
 		fn := callback[BufferFunc](o)
-		c.gauge(o, cqe)
 		if !cqe.More() {
 			c.goOn(o)
 		}
@@ -265,13 +231,8 @@ func (c *Conn) receivedMultishot(o *op, cqe ring.CQE) {
 		c.endMultishot(o, -ecanceled)
 	case o.cause != causeNone || cqe.Res == 0:
 		c.endMultishot(o, cqe.Res)
-	case cqe.Res == -int32(syscall.ENOBUFS) && o.sqe.Group == largeBuffers:
-		c.large = false // a large buffer would do good, a small one is enough
-		c.armMultishot(o)
 	case cqe.Res == -int32(syscall.ENOBUFS):
 		c.park(o)
-	case cqe.Res == -ecanceled: // by gauge
-		c.armMultishot(o)
 	case cqe.Res == -int32(syscall.EINTR) || cqe.Res == -int32(syscall.EAGAIN):
 		c.armMultishot(o)
 	default:
@@ -279,12 +240,17 @@ func (c *Conn) receivedMultishot(o *op, cqe ring.CQE) {
 	}
 }
 
-// park waits for a buffer.
+// park waits for a buffer: for the next turn if the loop has one, else until the program returns one.
 func (c *Conn) park(o *op) {
-	c.l.metrics.BuffersExhausted++
-	c.l.parked.push(o)
-	if g := c.l.group(smallBuffers); g.ring && !g.empty() {
-		c.l.returned = true // one came back before this completion was looked at: nobody else may ever return one
+	l, g := c.l, c.l.buffers
+	l.parked.push(o)
+	if g.ring && g.given == 0 {
+		g.wanted = min(2*g.wanted, len(g.uses))
+	}
+	if g.out < len(g.uses) {
+		l.returned = true // nobody else may ever return one
+	} else {
+		l.metrics.BuffersExhausted++
 	}
 }
 
@@ -319,17 +285,12 @@ func (c *Conn) endMultishot(o *op, res int32) {
 
 // readable takes the second step without buffer rings: data is there, so it takes a buffer.
 func (c *Conn) readable(o *op) {
-	g := c.l.group(o.sqe.Group)
-	if len(g.free) == 0 && o.sqe.Group == largeBuffers {
-		o.sqe.Group = smallBuffers
-		g = c.l.group(smallBuffers)
-	}
+	g := c.l.group()
 	if len(g.free) == 0 {
 		c.park(o)
 		return
 	}
-	id := g.free[len(g.free)-1]
-	g.free = g.free[:len(g.free)-1]
+	id := g.pop()
 	o.sqe.Addr = unsafe.Pointer(&g.mem[int(id)*g.size])
 	o.sqe.Len = uint64(g.size)
 	c.l.submit(o)

@@ -95,10 +95,8 @@ func (l *Loop) releaseQueue() error {
 		l.spare = -1
 	}
 	err := l.queue.Close()
-	for _, g := range l.buffers {
-		if g != nil {
-			g.ring = false // what the program kept may come back later, but no longer to the queue
-		}
+	if l.buffers != nil {
+		l.buffers.ring = false // what the program kept may come back later, but no longer to the queue
 	}
 	if l.slots.live > 0 {
 		abandoned.Lock()

@@ -29,10 +29,6 @@ type Conn struct {
 	network string
 	recv    *op // the receive in flight
 
-	large     bool  // RecvMultishot takes large buffers
-	switching bool  // its entry was canceled to change their size
-	streak    uint8 // how many receives in a row spoke for the other size
-
 	sends       opList // started and not ended, in order
 	tx          *op    // the entry that carries the first sends, while it is in flight
 	covered     int    // how many sends tx carries

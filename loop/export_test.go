@@ -10,13 +10,10 @@ func (l *Loop) LiveOps() int { return l.slots.live }
 
 // BuffersOut returns how many provided buffers are with the program.
 func (l *Loop) BuffersOut() int {
-	out := 0
-	for _, g := range l.buffers {
-		if g != nil {
-			out += g.out
-		}
+	if l.buffers == nil {
+		return 0
 	}
-	return out
+	return l.buffers.out
 }
 
 // Refs returns how many things keep Run from returning.

@@ -299,3 +299,63 @@ func TestF01Workers(t *testing.T) {
 		})
 	}
 }
+
+// What is cached is read with a system call: nothing of it goes through a ring, and yet the callback comes later, with the same results.
+func TestHotReads(t *testing.T) {
+	dir := t.TempDir() // a file system that knows RWF_NOWAIT, or this test has nothing to see
+	name := filepath.Join(dir, "hot")
+	data := noise(100_000)
+	require.NoError(t, os.WriteFile(name, data, 0o600))
+	var stat unix.Statfs_t
+	require.NoError(t, unix.Statfs(dir, &stat))
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		f := openNamed(t, l, name, os.O_RDONLY)
+		b := make([]byte, 4096)
+		_, err := readAt(t, l, f, b, 0) // now it is cached, whatever happened before
+		require.NoError(t, err)
+		before := l.Metrics().Completions
+		for off := int64(0); off+4096 <= int64(len(data)); off += 4096 {
+			n, err := readAt(t, l, f, b, off)
+			require.NoError(t, err)
+			require.Equal(t, data[off:off+4096], b[:n])
+		}
+		if !l.Features().Has(ring.HotReads) && stat.Type == unix.EXT4_SUPER_MAGIC {
+			require.Equal(t, before, l.Metrics().Completions)
+		}
+		n, err := readAt(t, l, f, b, int64(len(data)-10))
+		require.Equal(t, io.EOF, err)
+		require.Equal(t, data[len(data)-10:], b[:n])
+		n, err = readAt(t, l, f, b, int64(len(data)))
+		require.Equal(t, io.EOF, err)
+		require.Zero(t, n)
+	})
+}
+
+// What is not cached is read through the queue, and a file that is cold is soon not tried any more, but still now and then.
+func TestColdReads(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "cold")
+	data := noise(256 << 12)
+	require.NoError(t, os.WriteFile(name, data, 0o600))
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		f := openNamed(t, l, name, os.O_RDONLY)
+		b := make([]byte, 4096)
+		for i := range 256 {
+			if i%16 == 0 {
+				dropCache(t, name)
+			}
+			off := int64(i*37%256) << 12
+			n, err := readAt(t, l, f, b, off)
+			require.NoError(t, err)
+			require.Equal(t, data[off:off+4096], b[:n])
+		}
+	})
+}
+
+func dropCache(t *testing.T, name string) {
+	t.Helper()
+	f, err := os.Open(name)
+	require.NoError(t, err)
+	defer f.Close()
+	require.NoError(t, f.Sync())
+	require.NoError(t, unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED))
+}

@@ -62,12 +62,9 @@ func forEachQueue(t *testing.T, test func(t *testing.T, l *loop.Loop)) {
 	forEachQueueWith(t, loop.Options{}, test)
 }
 
-// forEachQueueWith is forEachQueue with options for the loop. A case that sets the provided buffers has no others by default.
+// forEachQueueWith is forEachQueue with options for the loop.
 func forEachQueueWith(t *testing.T, o loop.Options, test func(t *testing.T, l *loop.Loop)) {
 	t.Helper()
-	if o.Buffers != 0 && o.LargeBuffers == 0 {
-		o.LargeBuffers = -1
-	}
 	for _, c := range columns {
 		t.Run(c.name, func(t *testing.T) { runCase(t, c, o, test) })
 	}

@@ -37,7 +37,7 @@ type Loop struct {
 	next       int
 	dirty      *Conn // chain of Conns with sends to transmit
 	unsaved    *File // chain of Files with syncs to start
-	buffers    [bufferGroups]*bufferGroup
+	buffers    *bufferGroup
 	returned   bool // a buffer came back since the parked receives were looked at
 	spare      int  // a descriptor in reserve, given up to shed connections when the table is full
 	workers    *fallback.Workers

@@ -1374,7 +1374,7 @@ func TestM06Model(t *testing.T) {
 			forEachSeed(t, 25, func(seed uint64) (problems []string) {
 				t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 					dir := t.TempDir()
-					o := loop.Options{Buffers: 4, BufferSize: 64, LargeBuffers: 2, LargeBufferSize: 256}
+					o := loop.Options{Buffers: 4, BufferSize: 64}
 					runCase(t, c, o, func(t *testing.T, l *loop.Loop) {
 						rng := rand.New(rand.NewPCG(seed, 2))
 						m := newModel(l, dir, rng.IntN)

@@ -31,13 +31,9 @@ type Options struct {
 	MaxEvents int
 
 	// Buffers and BufferSize are the loop's provided buffers: their number, a power of two up to 32768 (default 512),
-	// and their size in bytes (default 8192). They are made at the first RecvMultishot. Both backends.
+	// and their size in bytes (default 65536). They are made at the first RecvMultishot, and only what is received into is ever touched: those
+	// returned last are used first. Both backends.
 	Buffers, BufferSize int
-
-	// LargeBuffers and LargeBufferSize are further provided buffers (default 64 of 65536 bytes), for streams whose receives
-	// fill those of BufferSize. They are made when the first stream does. A negative LargeBuffers, or a LargeBufferSize that
-	// is not above BufferSize: none. Both backends.
-	LargeBuffers, LargeBufferSize int
 
 	// Workers is how many goroutines carry out file operations in the fallback. Default 16. On io_uring they
 	// exist only for opcodes that the kernel lacks. The environment variable LOOP_WORKERS overrides it.
@@ -58,12 +54,7 @@ func (o Options) withDefaults() Options {
 	o.Entries = orDefault(o.Entries, 512)
 	o.MaxEvents = orDefault(o.MaxEvents, 1024)
 	o.Buffers = orDefault(o.Buffers, 512)
-	o.BufferSize = orDefault(o.BufferSize, 8192)
-	o.LargeBuffers = orDefault(o.LargeBuffers, 64)
-	o.LargeBufferSize = orDefault(o.LargeBufferSize, 65536)
-	if o.LargeBuffers < 0 || o.LargeBufferSize <= o.BufferSize {
-		o.LargeBuffers, o.LargeBufferSize = 0, 0
-	}
+	o.BufferSize = orDefault(o.BufferSize, 65536)
 	o.Workers = orDefault(o.Workers, fallback.DefaultWorkers)
 	return o
 }
@@ -87,24 +78,17 @@ func (o Options) check() error {
 		{"MaxEvents", o.MaxEvents, 1, 1 << 20},
 		{"Buffers", o.Buffers, 1, 32768},
 		{"BufferSize", o.BufferSize, 1, 1 << 24},
-		{"LargeBuffers", o.LargeBuffers, 0, 32768},
-		{"LargeBufferSize", o.LargeBufferSize, 0, 1 << 24},
 		{"Workers", o.Workers, 1, 1024},
 	} {
 		if field.value < field.min || field.value > field.max {
 			return fmt.Errorf("loop: Options.%s is %d, not within %d and %d", field.name, field.value, field.min, field.max)
 		}
 	}
-	for _, group := range []struct {
-		name        string
-		count, size int
-	}{{"Buffers", o.Buffers, o.BufferSize}, {"LargeBuffers", o.LargeBuffers, o.LargeBufferSize}} {
-		if int64(group.count)*int64(group.size) > 1<<30 && strconv.IntSize == 32 {
-			return fmt.Errorf("loop: Options.%s of that size are more than the address space has room for", group.name)
-		}
-		if group.count&(group.count-1) != 0 {
-			return fmt.Errorf("loop: Options.%s is %d, not a power of two", group.name, group.count)
-		}
+	if int64(o.Buffers)*int64(o.BufferSize) > 1<<30 && strconv.IntSize == 32 {
+		return errors.New("loop: Options.Buffers x BufferSize is more than the address space has room for")
+	}
+	if o.Buffers&(o.Buffers-1) != 0 {
+		return fmt.Errorf("loop: Options.Buffers is %d, not a power of two", o.Buffers)
 	}
 	return nil
 }

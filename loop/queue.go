@@ -21,9 +21,9 @@ type Queue interface {
 	Enter(timeout time.Duration) error
 	// Reap copies ready completions to dst and returns how many.
 	Reap(dst []ring.CQE) int
-	// Provide makes mem the buffers of a group, size bytes each.
+	// Provide makes mem the buffers of a group, size bytes each. None is free before it was recycled.
 	Provide(group uint16, mem []byte, size int) error
-	// Recycle gives one buffer of a group back. The queue may use it from the next Enter on.
+	// Recycle makes one buffer of a group free. The queue may use it from the next Enter on, in the order they were made free.
 	Recycle(group, id uint16)
 	// Wake makes the present or the next Enter return. It is the only method that is safe from any goroutine,
 	// also during and after Close.

@@ -45,7 +45,7 @@ func (c *Conn) SendBuffer(b Buffer, fn DoneFunc) Op {
 	o := c.startSend(fn, len(data))
 	o.lend(data)
 	if b.g != nil { // a send's own entry is never pushed
-		o.sqe.Flags, o.sqe.Group, o.sqe.Arg = ring.BufferSelect, b.g.id, uint32(b.id)
+		o.sqe.Flags, o.sqe.Group, o.sqe.Arg = ring.BufferSelect, bufferGroupID, uint32(b.id)
 	}
 	return c.l.op(o)
 }
@@ -340,7 +340,7 @@ func (c *Conn) sendDone(o *op, res int32) {
 		}
 	case DoneFunc:
 		if o.sqe.Flags&ring.BufferSelect != 0 {
-			l.buffers[o.sqe.Group].recycle(uint16(o.sqe.Arg))
+			l.buffers.recycle(uint16(o.sqe.Arg))
 		}
 		l.retire(o)
 		if fn != nil {

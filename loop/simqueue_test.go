@@ -649,7 +649,7 @@ func (q *simQueue) Provide(group uint16, mem []byte, size int) error {
 	g := &q.groups[group]
 	*g = simGroup{mem: mem, size: size, lent: map[uint16]bool{}}
 	for id := range len(mem) / size {
-		g.free = append(g.free, uint16(id))
+		g.lent[uint16(id)] = true
 	}
 	return nil
 }
@@ -683,7 +683,7 @@ func (q *simQueue) Close() error {
 // simulate runs the model once over a simulated queue and returns what went wrong.
 func simulate(t *testing.T, seed uint64, steps int, choose func(n int) int, dir string) []string {
 	q := newSimQueue(seed)
-	l, err := loop.New(loop.Options{Queue: q, Buffers: 4, BufferSize: 64, LargeBuffers: 2, LargeBufferSize: 256, MaxEvents: 1 + q.rng.IntN(8)})
+	l, err := loop.New(loop.Options{Queue: q, Buffers: 4, BufferSize: 64, MaxEvents: 1 + q.rng.IntN(8)})
 	require.NoError(t, err)
 	q.setClock, q.parked = l.SetClock, l.Parked
 	m := newModel(l, dir, choose)

@@ -123,7 +123,10 @@ func (l *Loop) pushAgain(o *op) bool {
 // submitAll brings everything that waits into the submission queue: parked receives whose buffers came
 // back, one entry for each stream with queued sends and each file with syncs, and the backlog.
 func (l *Loop) submitAll() {
-	l.unpark()
+	if l.buffers != nil {
+		l.unpark()
+		l.buffers.supply()
+	}
 	for c := l.dirty; c != nil; c = l.dirty {
 		l.dirty, c.nextDirty, c.isDirty = c.nextDirty, nil, false
 		c.transmit()
@@ -265,20 +268,15 @@ func (l *Loop) canceled(c *op, res int32) {
 	if res >= 0 {
 		return
 	}
-	if o := l.slots.find(id); o == nil || o.state != stateQueued || !o.unwanted() || o.sqe.Flags&ring.MayBlock != 0 {
+	if o := l.slots.find(id); o == nil || o.state != stateQueued || o.sqe.Flags&ring.MayBlock != 0 {
 		return
 	}
 	t := l.newTimeout(func() {
-		if o := l.slots.find(id); o != nil && o.state == stateQueued && o.unwanted() {
+		if o := l.slots.find(id); o != nil && o.state == stateQueued {
 			l.cancelEntry(o, misses+1)
 		}
 	})
 	t.Reset(time.Millisecond << min(misses, 7))
-}
-
-// unwanted reports whether o's entry is to end before its time.
-func (o *op) unwanted() bool {
-	return o.cause != causeNone || o.kind == kindRecvMultishot && o.h.self.(*Conn).switching
 }
 
 // detour runs an entry that the queue lacks on a worker.

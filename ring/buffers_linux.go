@@ -22,9 +22,8 @@ type bufferGroup struct {
 	dirty  bool
 }
 
-// Provide makes mem a group of buffers of size bytes each, all of them free. Their number, len(mem)/size, is a power
-// of two up to 32768. The ring keeps mem alive until Close, and the kernel writes to a buffer from
-// here until its number comes back in a [CQE], and again after Recycle.
+// Provide makes mem a group of buffers of size bytes each. Their number, len(mem)/size, is a power of two up to 32768. None of
+// them is free yet: [Ring.Recycle] hands them over. The ring keeps mem alive until Close.
 //
 // It belongs to the bound thread, or before Bind to any one. It needs [BufferRings], and each group can be
 // provided once. (IORING_REGISTER_PBUF_RING)
@@ -59,10 +58,6 @@ func (r *Ring) Provide(group uint16, mem []byte, size int) error {
 		_ = unix.Munmap(header)
 		return r.misuse("IORING_REGISTER_PBUF_RING", errno)
 	}
-	for id := range n {
-		g.put(uint16(id))
-	}
-	g.publish()
 	if missing := int(group) + 1 - len(r.groups); missing > 0 {
 		r.groups = append(r.groups, make([]*bufferGroup, missing)...)
 	}
@@ -71,8 +66,9 @@ func (r *Ring) Provide(group uint16, mem []byte, size int) error {
 	return nil
 }
 
-// Recycle gives buffer id back to its group. The kernel sees it from the next Enter on. A buffer is given back once for
-// every [CQE] that named it. Bound thread only; it panics if there is no such group or buffer.
+// Recycle gives buffer id to its group, for the first time or back. The kernel sees it from the next Enter on, and may write to it until its
+// number comes in a [CQE]; only then it may be given again. The kernel takes the buffers in the order they were given.
+// Bound thread, or before Bind one goroutine at a time; it panics if there is no such group or buffer.
 func (r *Ring) Recycle(group, id uint16) {
 	g := r.groups[group]
 	g.put(id)

@@ -30,6 +30,14 @@ func TestProvide(t *testing.T) {
 	f.Panics(func() { f.Recycle(1, 4) })
 }
 
+// provide provides buffers and makes all of them free.
+func (f *fixture) provide(group uint16, mem []byte, size int) {
+	f.NoError(f.Provide(group, mem, size))
+	for id := range len(mem) / size {
+		f.Recycle(group, uint16(id))
+	}
+}
+
 // Buffers come in their order, run out, and come back with the Enter after Recycle.
 func TestBuffersRunOut(t *testing.T) {
 	for _, when := range []string{"before Bind, on another thread", "after Bind"} {
@@ -41,11 +49,14 @@ func TestBuffersRunOut(t *testing.T) {
 			mem := make([]byte, 4*8)
 			if when == "after Bind" {
 				f.NoError(f.Bind())
-				f.NoError(f.Provide(3, mem, 8))
+				f.provide(3, mem, 8)
 			} else {
-				err := make(chan error)
-				go func() { err <- f.Provide(3, mem, 8) }()
-				f.NoError(<-err)
+				done := make(chan bool)
+				go func() {
+					defer close(done)
+					f.provide(3, mem, 8)
+				}()
+				<-done
 				f.NoError(f.Bind())
 			}
 			a, b := f.pair()
@@ -84,8 +95,8 @@ func TestBuffersRunOut(t *testing.T) {
 func TestBuffersGoAround(t *testing.T) {
 	f := bound(t, Options{})
 	needBuffers(f)
-	f.NoError(f.Provide(0, make([]byte, 2), 1))
-	f.NoError(f.Provide(1, make([]byte, 32768), 1))
+	f.provide(0, make([]byte, 2), 1)
+	f.provide(1, make([]byte, 32768), 1)
 	a, b := f.pair()
 	for range 70000 / 1000 {
 		f.write(b, string(make([]byte, 1000)))
@@ -109,7 +120,7 @@ func TestMultishotReceive(t *testing.T) {
 			return
 		}
 		mem := make([]byte, 64)
-		f.NoError(f.Provide(0, mem, 8))
+		f.provide(0, mem, 8)
 		s := selecting(a, 0)
 		s.Flags |= Multishot
 		f.start(s)

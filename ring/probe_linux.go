@@ -190,6 +190,9 @@ func (t *trial) sockets() (set Feature) {
 		t.lacking("IORING_REGISTER_PBUF_RING", err)
 		return set
 	}
+	for id := range uint16(4) {
+		t.ring.Recycle(0, id)
+	}
 	fill()
 	c = t.do(&SQE{Opcode: OpRecv, FD: fd, Flags: BufferSelect})
 	if _, ok := c.Buffer(); ok && c.Res == 1 {

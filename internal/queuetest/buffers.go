@@ -32,6 +32,9 @@ func (h *harness) provide(id uint16, count, size int) *group {
 	h.t.Helper()
 	g := &group{h: h, id: id, mem: pages(count * size), size: size, held: map[uint16]bool{}}
 	h.NoError(h.q.Provide(id, g.mem, size))
+	for buffer := range count {
+		h.q.Recycle(id, uint16(buffer))
+	}
 	return g
 }
 

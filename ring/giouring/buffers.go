@@ -47,10 +47,6 @@ func (q *Queue) Provide(group uint16, mem []byte, size int) error {
 		mem:    mem[:n*size],
 		size:   size,
 	}
-	for id := range n {
-		g.add(uint16(id))
-	}
-	g.publish()
 	if missing := int(group) + 1 - len(q.groups); missing > 0 {
 		q.groups = append(q.groups, make([]*bufferGroup, missing)...)
 	}
@@ -58,7 +54,7 @@ func (q *Queue) Provide(group uint16, mem []byte, size int) error {
 	return nil
 }
 
-// Recycle gives buffer id back to its group at the next Enter.
+// Recycle gives buffer id to its group at the next Enter.
 func (q *Queue) Recycle(group, id uint16) { q.groups[group].add(id) }
 
 func (g *bufferGroup) add(id uint16) {
