@@ -17,7 +17,9 @@ import (
 type epoll struct {
 	epfd, eventfd int
 	events        [256]unix.EpollEvent
-	noPwait2      bool // epoll_pwait2 came with 5.11
+	noPwait2      bool                      // epoll_pwait2 came with 5.11
+	brisk         bool                      // the last wait was short
+	timeout       struct{ sec, nsec int64 } // of the wait; here, because its address goes through a function value
 	controls      *uint64
 }
 
@@ -112,25 +114,66 @@ func (p *epoll) drop(fd int32, d *descriptor) {
 	d.known, d.armed = false, 0
 }
 
-// wait does not tell the scheduler when it cannot block, and must tell it when it can: a thread that
-// blocks in a raw system call starves its P and is kicked by every garbage collection.
-func (p *epoll) wait(timeout time.Duration) (int, error) {
+// maxNap bounds a wait that the scheduler is not told about: see the same in package ring.
+const maxNap = 100 * time.Microsecond
+
+// wait tells the scheduler when it may block for long: a thread that blocks in a raw system call starves its P. It does not
+// tell it of a wait that is likely short.
+func (p *epoll) wait(timeout time.Duration, needed bool) (int, error) {
+	if timeout == 0 {
+		return p.waited(unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events)),
+			uintptr(len(p.events)), 0, 0, 0))
+	}
+	if p.brisk && !needed && !p.noPwait2 {
+		nap := maxNap
+		if timeout > 0 {
+			nap = min(nap, timeout)
+		}
+		n, _, errno := p.pwait2(unix.RawSyscall6, nap)
+		if n > 0 && errno == 0 || nap == timeout && !lacking(errno) {
+			return p.waited(n, 0, errno)
+		}
+		p.noPwait2 = lacking(errno)
+		if timeout > 0 {
+			timeout -= nap
+		}
+	}
+	start := time.Now()
+	n, err := p.sleep(timeout)
+	p.brisk = time.Since(start) < maxNap
+	return n, err
+}
+
+// sleep waits in a call that the scheduler knows of.
+func (p *epoll) sleep(timeout time.Duration) (int, error) {
 	var n uintptr
 	var errno unix.Errno
 	epfd, events, size := uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events)), uintptr(len(p.events))
 	switch {
-	case timeout == 0:
-		n, _, errno = unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, epfd, events, size, 0, 0, 0)
 	case timeout > 0 && !p.noPwait2:
-		ts := struct{ sec, nsec int64 }{int64(timeout / time.Second), int64(timeout % time.Second)}
-		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT2, epfd, events, size, uintptr(unsafe.Pointer(&ts)), 0, 0)
-		if errno == unix.ENOSYS || errno == unix.EPERM {
-			p.noPwait2 = true // EPERM: a seccomp filter older than the call
-			return p.wait(timeout)
+		n, _, errno = p.pwait2(unix.Syscall6, timeout)
+		if lacking(errno) {
+			p.noPwait2 = true
+			return p.sleep(timeout)
 		}
 	default:
 		n, _, errno = unix.Syscall6(unix.SYS_EPOLL_PWAIT, epfd, events, size, uintptr(milliseconds(timeout)), 0, 0)
 	}
+	return p.waited(n, 0, errno)
+}
+
+// lacking reports whether there is no such call: EPERM is the answer of a seccomp filter that is older.
+func lacking(errno unix.Errno) bool { return errno == unix.ENOSYS || errno == unix.EPERM }
+
+type syscall6 = func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err unix.Errno)
+
+func (p *epoll) pwait2(call syscall6, timeout time.Duration) (n, _ uintptr, errno unix.Errno) {
+	p.timeout.sec, p.timeout.nsec = int64(timeout/time.Second), int64(timeout%time.Second)
+	return call(unix.SYS_EPOLL_PWAIT2, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events)), uintptr(len(p.events)),
+		uintptr(unsafe.Pointer(&p.timeout)), 0, 0)
+}
+
+func (p *epoll) waited(n, _ uintptr, errno unix.Errno) (int, error) {
 	switch errno {
 	case 0:
 		return int(n), nil

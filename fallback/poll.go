@@ -80,7 +80,7 @@ func (p *poll) drop(fd int32, d *descriptor) {
 	p.set, p.gens = p.set[:last], p.gens[:last]
 }
 
-func (p *poll) wait(timeout time.Duration) (int, error) {
+func (p *poll) wait(timeout time.Duration, _ bool) (int, error) {
 	p.ready = p.ready[:0]
 	n, err := unix.Poll(p.set, milliseconds(timeout))
 	if err != nil {

@@ -21,8 +21,9 @@ type poller interface {
 	relax(fd int32, d *descriptor)
 	// drop forgets fd, before it is closed.
 	drop(fd int32, d *descriptor)
-	// wait waits for events, < 0 for ever, and returns how many [poller.event] has.
-	wait(timeout time.Duration) (int, error)
+	// wait waits for events, < 0 for ever, and returns how many [poller.event] has. needed says that somebody else could make
+	// use of the processor meanwhile.
+	wait(timeout time.Duration, needed bool) (int, error)
 	event(i int) event
 	// wake makes wait return. Any goroutine; the caller excludes close.
 	wake()

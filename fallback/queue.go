@@ -171,7 +171,7 @@ func (q *Queue) wait(timeout time.Duration) (woken bool, err error) {
 		timeout = 0
 	}
 	q.stats.Waits++
-	n, err := q.poller.wait(timeout)
+	n, err := q.poller.wait(timeout, q.workers.busy > 0)
 	woken = q.waker.rise()
 	if err != nil {
 		return woken, err

@@ -26,6 +26,7 @@ type Workers struct {
 	idle    sync.Cond
 	queue   list
 	running []*ring.SQE // by worker
+	busy    int         // started and neither reaped nor withdrawn; for the goroutine of Start and Reap
 	asleep  int
 	waking  bool // a worker is on its way to the queue
 	closed  bool
@@ -50,6 +51,7 @@ func (w *Workers) Start(s *ring.SQE) {
 	if !w.closed {
 		w.queue.push(s)
 		w.started++
+		w.busy++
 		w.help()
 	}
 	w.mu.Unlock()
@@ -79,6 +81,7 @@ func (w *Workers) Withdraw(s *ring.SQE) bool {
 		return false
 	}
 	w.queue.remove(s)
+	w.busy--
 	return true
 }
 
@@ -91,6 +94,7 @@ func (w *Workers) withdraw(fd int32, all bool) (taken list, running int) {
 		next := s.Link.Next
 		if fd < 0 || s.FD == fd {
 			w.queue.remove(s)
+			w.busy--
 			taken.push(s)
 		}
 		s = next
@@ -117,6 +121,7 @@ func (w *Workers) Reap(fn func(s *ring.SQE, res int32)) {
 	for s := first; s != nil; {
 		next := s.Link.Next
 		s.Link.Next = nil
+		w.busy--
 		fn(s, s.Link.Res)
 		s = next
 	}

@@ -10,9 +10,14 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// maxRaw is how many light entries are submitted without telling the scheduler. The thread cannot be stopped for
-// the garbage collector meanwhile, which at this number is some tens of microseconds.
+// maxRaw is how many entries are submitted at once without telling the scheduler. The thread cannot be stopped for
+// the garbage collector meanwhile, which at this number of sends takes some 100 us; between two parts it can.
 const maxRaw = 64
+
+// maxNap bounds a wait that the scheduler is not told about either. Told, it takes the processor away from a thread that has been in a
+// system call for 20 us, polls for the next one to do so, and makes the thread win it back: at a wait per turn that is several percent of
+// a core. A stop of the world need not wait for the nap: its signal ends it.
+const maxNap = 100 * time.Microsecond
 
 var errNotBound = errors.New("ring: Enter before Bind")
 
@@ -35,22 +40,35 @@ func (r *Ring) Enter(timeout time.Duration) error {
 	return err
 }
 
-// enter first submits without waiting: most turns of a busy loop end there, and a call that cannot
-// sleep need not give its processor away to another goroutine and win it back. Only if nothing
-// is ready then, it sleeps in a call that does.
+// enter first submits without telling the scheduler, and without waiting, or only for a moment if the last waits were short: most turns
+// of a busy loop end there, and a call that hardly sleeps need not give its processor away to another goroutine and win it back. Only if
+// nothing is ready then, it sleeps in a call that does.
 func (r *Ring) enter(timeout time.Duration) error {
+	raw := !r.heavy && !r.sqPoll
+	if raw {
+		if err := r.submitParts(); err != nil {
+			return err
+		}
+	}
 	queued, flags := r.toSubmit()
 	ready := r.ready()
 	wait := timeout != 0 && !ready
-	raw := queued <= maxRaw && r.work <= maxWork && !r.sqPoll
 	switch {
-	case queued == 0 && wait:
+	case wait && raw && r.brisk && r.wake.arm(&r.sq):
+		if timeout < 0 || timeout > maxNap {
+			timeout = min(timeout-maxNap, timeout) // what is left of it after the nap
+			if err := r.nap(maxNap); err != nil || r.ready() {
+				return err
+			}
+			break
+		}
+		return r.nap(timeout)
+	case wait && (queued == 0 || !raw && r.wake.arm(&r.sq)):
+		// A system call that costs the processor anyway may as well wait.
 	case queued == 0 && (ready || !r.stalled()):
 		return nil
-	case !raw && wait && r.wake.arm(&r.sq):
-		// A system call that costs the processor anyway may as well wait.
 	default:
-		r.work = 0
+		r.work, r.heavy = 0, false
 		if err := r.submit(raw, queued, flags|r.submitFlags); err != nil {
 			return err
 		}
@@ -61,9 +79,41 @@ func (r *Ring) enter(timeout time.Duration) error {
 	if !wait || !r.wake.arm(&r.sq) {
 		return nil
 	}
-	r.work = 0
+	r.work, r.heavy = 0, false
 	queued, flags = r.toSubmit()
-	return r.wait(timeout, queued, flags|r.waitFlags)
+	start := time.Now()
+	err := r.wait(unix.Syscall6, timeout, queued, flags|r.waitFlags)
+	r.brisk = time.Since(start) < maxNap
+	return err
+}
+
+// submitParts submits all but the last part of what is too much at once.
+func (r *Ring) submitParts() error {
+	queued := r.sq.flush()
+	part := uint32(maxRaw)
+	if r.work > maxWork {
+		part = min(part, uint32(uint64(queued)*maxWork/r.work)+1)
+	}
+	for queued > part {
+		if err := r.submit(true, part, r.submitFlags); err != nil {
+			return err
+		}
+		left := r.sq.flush()
+		if left == queued { // the kernel is short of memory, or there are completions to fetch first
+			return nil
+		}
+		queued = left
+	}
+	return nil
+}
+
+// nap submits and waits in a call that the scheduler does not know of.
+func (r *Ring) nap(limit time.Duration) error {
+	r.work = 0
+	queued, flags := r.toSubmit()
+	err := r.wait(unix.RawSyscall6, limit, queued, flags|r.waitFlags)
+	r.brisk = r.ready() // else the next wait is likely a long one
+	return err
 }
 
 // toSubmit publishes what was pushed and returns how many entries need an enter to get going, with
@@ -93,6 +143,9 @@ func (r *Ring) stalled() bool {
 	return atomic.LoadUint32(r.sq.flags)&(sqCQOverflow|sqTaskrun) != 0
 }
 
+// syscall6 is unix.Syscall6, or unix.RawSyscall6, of which the scheduler does not know.
+type syscall6 = func(trap, a1, a2, a3, a4, a5, a6 uintptr) (r1, r2 uintptr, err unix.Errno)
+
 func (r *Ring) submit(raw bool, queued, flags uint32) error {
 	r.count()
 	call := unix.Syscall6
@@ -103,7 +156,8 @@ func (r *Ring) submit(raw bool, queued, flags uint32) error {
 	return r.entered(n, errno)
 }
 
-func (r *Ring) wait(timeout time.Duration, queued, flags uint32) error {
+// wait submits and waits for a completion.
+func (r *Ring) wait(call syscall6, timeout time.Duration, queued, flags uint32) error {
 	r.count()
 	var arg unsafe.Pointer
 	var size uintptr
@@ -112,7 +166,7 @@ func (r *Ring) wait(timeout time.Duration, queued, flags uint32) error {
 		arg, size = unsafe.Pointer(&r.arg), unsafe.Sizeof(r.arg)
 		flags |= enterExtArg
 	}
-	n, _, errno := unix.Syscall6(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(queued), 1,
+	n, _, errno := call(unix.SYS_IO_URING_ENTER, uintptr(r.enterFD), uintptr(queued), 1,
 		uintptr(flags), uintptr(arg), size)
 	return r.entered(n, errno)
 }

@@ -102,46 +102,49 @@ func Encode(s *SQE, f Features) [64]byte {
 }
 
 // simple are the operations that the kernel carries out or parks within a few microseconds, but for the copying of their
-// bytes. vectored are the same with the bytes in several places. All others may look up names, shake hands or start disk requests
-// before an enter returns.
-const (
-	simple   OpcodeSet = 1<<OpNop | 1<<OpPollAdd | 1<<OpSend | 1<<OpRecv | 1<<OpAccept | 1<<OpCancel | 1<<OpMsgRing | 1<<OpRead | 1<<OpWrite
-	vectored OpcodeSet = 1<<OpSendmsg | 1<<OpRecvmsg | 1<<OpReadv | 1<<OpWritev
-)
+// bytes. Others may look up names, shake hands or flush before an enter returns.
+const simple OpcodeSet = 1<<OpNop | 1<<OpPollAdd | 1<<OpSend | 1<<OpRecv | 1<<OpAccept | 1<<OpCancel | 1<<OpMsgRing | 1<<OpRead | 1<<OpWrite
 
 const (
-	maxWork   = 256 << 10 // bytes that may be copied while the thread cannot be stopped: some tens of microseconds
-	maxIovecs = 1024      // UIO_MAXIOV; the kernel refuses more
+	// maxWork is how many bytes may be copied while the thread cannot be stopped: some tens of microseconds.
+	maxWork = 256 << 10
+	// fileWork is what it takes besides to look into the page cache and to start a disk request, in bytes that take as long to copy.
+	fileWork  = 16 << 10
+	maxIovecs = 1024 // UIO_MAXIOV; the kernel refuses more
 )
 
-// work is how long an enter may take for s, in bytes that would take as long to move.
-func work(s *SQE) uint64 {
-	if s.Flags&MayBlock == 0 && simple.Has(s.Opcode) {
-		return s.Len
+// weigh counts what an entry adds to the next submission.
+func (r *Ring) weigh(s *SQE) {
+	bytes, known := s.Len, true
+	if s.Flags&MayBlock != 0 || !simple.Has(s.Opcode) {
+		bytes, known = transfer(s)
+		r.work += fileWork
 	}
-	return heavyWork(s)
+	r.work += bytes
+	r.heavy = r.heavy || !known || bytes > maxWork
 }
 
-func heavyWork(s *SQE) uint64 {
-	if s.Flags&MayBlock != 0 || !vectored.Has(s.Opcode) {
-		return maxWork + 1
-	}
+// transfer returns how many bytes s moves, if it does no more than that.
+func transfer(s *SQE) (bytes uint64, known bool) {
 	var vecs *Iovec
 	var n uint64
 	switch s.Opcode {
+	case OpRead, OpWrite:
+		return s.Len, true
 	case OpSendmsg, OpRecvmsg:
 		if m := (*Msghdr)(s.Addr); m != nil {
 			vecs, n = m.Iov, uint64(m.Iovlen)
 		}
-	default:
+	case OpReadv, OpWritev:
 		vecs, n = (*Iovec)(s.Addr), s.Len
+	default:
+		return 0, false
 	}
 	if vecs == nil || n > maxIovecs {
-		return 0
+		return 0, true
 	}
-	var bytes uint64
 	for _, v := range unsafe.Slice(vecs, int(n)) {
 		bytes += uint64(v.Len)
 	}
-	return bytes
+	return bytes, true
 }

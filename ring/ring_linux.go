@@ -21,7 +21,9 @@ type Ring struct {
 	submitFlags uint32
 	waitFlags   uint32
 	sqPoll      bool
+	brisk       bool   // the last wait was short
 	work        uint64 // what was pushed since the last submission, in bytes to move
+	heavy       bool   // it may take longer than can be told from that
 
 	refused, lastRefused *SQE // pushed but not supported: completions that Reap makes up
 
@@ -150,7 +152,7 @@ func (r *Ring) Push(s *SQE) bool {
 	if s.Opcode == OpCancel {
 		r.wake.pushed(s)
 	}
-	r.work += work(s)
+	r.weigh(s)
 	return true
 }
 
