@@ -311,10 +311,11 @@ func (l *Loop) waitTime() time.Duration {
 		l.idle.active > 0, l.immediates.len > 0, len(l.closed) > 0, l.batch != nil, l.posts.waiting():
 		return 0
 	}
-	if len(l.timers.heap) == 0 {
+	t := l.timers.first()
+	if t == nil {
 		return -1
 	}
-	return max(l.timers.heap[0].when-time.Since(l.origin), 0)
+	return max(t.when-time.Since(l.origin), 0)
 }
 
 // BackendTimeout returns how long the loop would wait in its next turn: 0 if it has work, below 0 if it has nothing to wait for but completions.

@@ -134,7 +134,7 @@ type op struct {
 // extra is what only some operations need: pooled, and the operation's until its last completion.
 type extra struct {
 	next    *extra
-	timeout *Timer
+	timeout *timeout
 	err     error
 	name    string
 	name2   string

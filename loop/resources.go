@@ -61,7 +61,7 @@ func (l *Loop) ActiveResources() []Resource {
 		list = append(list, Resource{Kind: "closing", FD: -1})
 	}
 	for _, e := range l.timers.heap {
-		if !e.t.unref {
+		if e.t.armed && !e.t.unref {
 			list = append(list, Resource{Kind: "Timer", FD: -1})
 		}
 	}

@@ -9,12 +9,21 @@ type Timer struct {
 	l      *Loop
 	fn     func()
 	period time.Duration
-	place  int // 1 + position in the heap; 0 while not armed
+	when   time.Duration // the deadline
+	order  uint64        // of its start
+	key    time.Duration // what the heap has it under, at most when
+	place  int32         // 1 + position in the heap; 0 while not in it
+	armed  bool
 	unref  bool
-	own    bool          // the loop's: a timeout, or a cancel to repeat
-	op     uint64        // the operation that this one times out
-	idle   time.Duration // what the operation was given
-	next   *Timer        // in the list of free timeouts
+	own    bool // the loop's: a timeout, or a cancel to repeat
+}
+
+// A timeout is the timer of an operation. It is apart from the others to keep those within one cache line.
+type timeout struct {
+	Timer
+	op   uint64        // the operation that this one times out
+	idle time.Duration // what the operation was given
+	next *timeout      // in the list of free timeouts
 }
 
 // NewTimer returns a timer that is not armed. Arming and stopping it allocates nothing.
@@ -62,21 +71,19 @@ func (t *Timer) arm(d, period time.Duration) {
 		when = 1<<63 - 1
 	}
 	t.period = period
-	if t.place != 0 {
-		l.timers.remove(t)
-	} else if !t.unref {
+	if !t.armed && !t.unref {
 		l.refs++
 	}
-	l.timers.add(t, when)
+	l.timers.start(t, when)
 }
 
 // Stop disarms the timer: its function does not run any more, even if it was due. It reports whether it was armed.
 func (t *Timer) Stop() bool {
 	t.l.checkThread("Timer")
-	if t.place == 0 {
+	if !t.armed {
 		return false
 	}
-	t.l.timers.remove(t)
+	t.l.timers.stop(t)
 	t.disarmed()
 	return true
 }
@@ -89,13 +96,13 @@ func (t *Timer) disarmed() {
 }
 
 // Active reports whether the timer is armed.
-func (t *Timer) Active() bool { return t.place != 0 }
+func (t *Timer) Active() bool { return t.armed }
 
 // Unref lets Run return although the timer is armed. It returns t.
 func (t *Timer) Unref() *Timer {
 	if !t.unref {
 		t.unref = true
-		if t.place != 0 {
+		if t.armed {
 			t.l.refs--
 		}
 	}
@@ -106,7 +113,7 @@ func (t *Timer) Unref() *Timer {
 func (t *Timer) Ref() *Timer {
 	if t.unref {
 		t.unref = false
-		if t.place != 0 {
+		if t.armed {
 			t.l.refs++
 		}
 	}
@@ -122,21 +129,16 @@ func (l *Loop) runTimers() {
 			return
 		}
 		if t.period > 0 {
-			when := l.timers.heap[t.place-1].when + t.period
+			when := t.when + t.period
 			if when <= now {
 				when = now + t.period
 			}
-			l.timers.remove(t)
-			l.timers.add(t, when)
+			l.timers.start(t, when)
 		} else {
-			l.timers.remove(t)
+			l.timers.stop(t)
 			t.disarmed()
 		}
-		if t.op != 0 {
-			l.timedOut(t)
-		} else {
-			t.fn()
-		}
+		t.fn()
 		l.drainTicks()
 	}
 }
@@ -154,7 +156,8 @@ func (l *Loop) setTimeout(o *op, d time.Duration) {
 	if x.timeout == nil {
 		t := l.timers.free
 		if t == nil {
-			t = l.newTimeout(nil)
+			t = &timeout{Timer: Timer{l: l, unref: true, own: true}}
+			t.fn = t.passed
 		} else {
 			l.timers.free = t.next
 			t.next = nil
@@ -168,16 +171,16 @@ func (l *Loop) setTimeout(o *op, d time.Duration) {
 
 func (l *Loop) newTimeout(fn func()) *Timer { return &Timer{l: l, fn: fn, unref: true, own: true} }
 
-func (l *Loop) freeTimeout(t *Timer) {
+func (l *Loop) freeTimeout(t *timeout) {
 	t.Stop()
 	t.op = 0
 	t.next = l.timers.free
 	l.timers.free = t
 }
 
-func (l *Loop) timedOut(t *Timer) {
-	if o := l.slots.find(t.op); o != nil {
-		l.cancel(o, causeTimeout)
+func (t *timeout) passed() {
+	if o := t.l.slots.find(t.op); o != nil {
+		t.l.cancel(o, causeTimeout)
 	}
 }
 
@@ -192,7 +195,8 @@ func (o *op) called() {
 type timerHeap struct {
 	heap    []timerEntry
 	started uint64 // counts starts; the order among equal deadlines
-	free    *Timer
+	stopped int    // how many in the heap are not armed
+	free    *timeout
 }
 
 type timerEntry struct {
@@ -205,22 +209,68 @@ func (a timerEntry) before(b timerEntry) bool {
 	return a.when < b.when || a.when == b.when && a.order < b.order
 }
 
-// due returns the first timer whose deadline has passed, among those started up to last.
-func (h *timerHeap) due(now time.Duration, last uint64) *Timer {
-	if len(h.heap) == 0 || h.heap[0].when > now || h.heap[0].order > last {
-		return nil
+// first returns the first timer, or nil. It brings the top of the heap up to date.
+func (h *timerHeap) first() *Timer {
+	for len(h.heap) > 0 {
+		t := h.heap[0].t
+		switch {
+		case !t.armed:
+			h.stopped--
+			h.remove(t)
+		case h.heap[0].order != t.order:
+			h.heap[0] = timerEntry{t.when, t.order, t}
+			t.key = t.when
+			h.down(0)
+		default:
+			return t
+		}
 	}
-	return h.heap[0].t
+	return nil
 }
 
-func (h *timerHeap) add(t *Timer, when time.Duration) {
+// due returns the first timer whose deadline has passed, among those started up to last.
+func (h *timerHeap) due(now time.Duration, last uint64) *Timer {
+	t := h.first()
+	if t == nil || t.when > now || t.order > last {
+		return nil
+	}
+	return t
+}
+
+// start arms t. One that was started before and moves to a later deadline stays where it is until it gets to the top.
+func (h *timerHeap) start(t *Timer, when time.Duration) {
 	h.started++
-	h.heap = append(h.heap, timerEntry{when, h.started, t})
-	h.up(len(h.heap) - 1)
+	t.when, t.order = when, h.started
+	if t.place == 0 {
+		t.armed = true
+		t.key = when
+		h.heap = append(h.heap, timerEntry{when, h.started, t})
+		h.up(len(h.heap) - 1)
+		return
+	}
+	if !t.armed {
+		t.armed = true
+		h.stopped--
+	}
+	if when < t.key {
+		t.key = when
+		h.heap[t.place-1] = timerEntry{when, h.started, t}
+		h.up(int(t.place) - 1)
+	}
+}
+
+// stop disarms t, and leaves it in the heap as long as not half of that is such.
+func (h *timerHeap) stop(t *Timer) {
+	t.armed = false
+	if int(t.place) < len(h.heap) && h.stopped*2 < len(h.heap) {
+		h.stopped++
+		return
+	}
+	h.remove(t)
 }
 
 func (h *timerHeap) remove(t *Timer) {
-	i := t.place - 1
+	i := int(t.place) - 1
 	t.place = 0
 	last := len(h.heap) - 1
 	moved := h.heap[last]
@@ -276,5 +326,5 @@ func (h *timerHeap) down(i int) {
 
 func (h *timerHeap) put(i int, e timerEntry) {
 	h.heap[i] = e
-	e.t.place = i + 1
+	e.t.place = int32(i + 1)
 }
