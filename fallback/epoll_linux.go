@@ -114,8 +114,11 @@ func (p *epoll) drop(fd int32, d *descriptor) {
 	d.known, d.armed = false, 0
 }
 
-// maxNap bounds a wait that the scheduler is not told about: see the same in package ring.
-const maxNap = 100 * time.Microsecond
+// Naps are waits that the scheduler is not told about: see the same in package ring.
+const (
+	brief  = time.Millisecond
+	maxNap = 10 * time.Millisecond
+)
 
 // wait tells the scheduler when it may block for long: a thread that blocks in a raw system call starves its P. It does not
 // tell it of a wait that is likely short.
@@ -140,7 +143,7 @@ func (p *epoll) wait(timeout time.Duration, needed bool) (int, error) {
 	}
 	start := time.Now()
 	n, err := p.sleep(timeout)
-	p.brisk = time.Since(start) < maxNap
+	p.brisk = time.Since(start) < brief
 	return n, err
 }
 

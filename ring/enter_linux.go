@@ -14,10 +14,20 @@ import (
 // the garbage collector meanwhile, which at this number of sends takes some 100 us; between two parts it can.
 const maxRaw = 64
 
-// maxNap bounds a wait that the scheduler is not told about either. Told, it takes the processor away from a thread that has been in a
-// system call for 20 us, polls for the next one to do so, and makes the thread win it back: at a wait per turn that is several percent of
-// a core. A stop of the world need not wait for the nap: its signal ends it.
-const maxNap = 100 * time.Microsecond
+// A wait that is likely brief is a nap, which the scheduler is not told about either. Told, it takes the processor away from a thread that has
+// been in a system call for 20 us, polls for the next one to do so, and makes the thread win it back: at a wait per turn that is several
+// percent of a core.
+//
+// maxNap is what the scheduler lets any goroutine run for. A stop of the world need not wait that long, its signal ends the nap. Much less than
+// a tick of the kernel's clock would cost more: the hardware's timer had to be set each time.
+const (
+	brief  = time.Millisecond
+	maxNap = 10 * time.Millisecond
+)
+
+// napless is how many waits after a wake are no naps when there is but one processor (GOMAXPROCS): goroutines that
+// talk to the loop need it.
+const napless = 1000
 
 var errNotBound = errors.New("ring: Enter before Bind")
 
@@ -54,7 +64,7 @@ func (r *Ring) enter(timeout time.Duration) error {
 	ready := r.ready()
 	wait := timeout != 0 && !ready
 	switch {
-	case wait && raw && r.brisk && r.wake.arm(&r.sq):
+	case wait && raw && r.brisk && r.napless == 0 && r.wake.arm(&r.sq):
 		if timeout < 0 || timeout > maxNap {
 			timeout = min(timeout-maxNap, timeout) // what is left of it after the nap
 			if err := r.nap(maxNap); err != nil || r.ready() {
@@ -83,7 +93,13 @@ func (r *Ring) enter(timeout time.Duration) error {
 	queued, flags = r.toSubmit()
 	start := time.Now()
 	err := r.wait(unix.Syscall6, timeout, queued, flags|r.waitFlags)
-	r.brisk = time.Since(start) < maxNap
+	r.brisk = time.Since(start) < brief
+	switch {
+	case r.alone && r.wake.woken.Load():
+		r.napless = napless
+	case r.napless > 0:
+		r.napless--
+	}
 	return err
 }
 
@@ -95,7 +111,7 @@ func (r *Ring) submitParts() error {
 		part = min(part, uint32(uint64(queued)*maxWork/r.work)+1)
 	}
 	for queued > part {
-		if err := r.submit(true, part, r.submitFlags); err != nil {
+		if err := r.submit(true, part, r.submitFlags&^enterGetEvents); err != nil {
 			return err
 		}
 		left := r.sq.flush()

@@ -106,8 +106,8 @@ func Encode(s *SQE, f Features) [64]byte {
 const simple OpcodeSet = 1<<OpNop | 1<<OpPollAdd | 1<<OpSend | 1<<OpRecv | 1<<OpAccept | 1<<OpCancel | 1<<OpMsgRing | 1<<OpRead | 1<<OpWrite
 
 const (
-	// maxWork is how many bytes may be copied while the thread cannot be stopped: some tens of microseconds.
-	maxWork = 256 << 10
+	// maxWork is how many bytes may be copied while the thread cannot be stopped: some 100 us, as long as maxRaw sends take.
+	maxWork = 1 << 20
 	// fileWork is what it takes besides to look into the page cache and to start a disk request, in bytes that take as long to copy.
 	fileWork  = 16 << 10
 	maxIovecs = 1024 // UIO_MAXIOV; the kernel refuses more

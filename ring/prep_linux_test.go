@@ -137,11 +137,11 @@ func TestWeigh(t *testing.T) {
 		require.False(t, r.heavy, s.Opcode)
 	}
 	for _, s := range []SQE{
-		{Opcode: OpSend, Len: 1 << 20},
+		{Opcode: OpSend, Len: 2 << 20},
 		{Opcode: OpSendmsg, Addr: header(large)},
 		{Opcode: OpRecvmsg, Addr: header(large)},
 		{Opcode: OpWritev, Addr: unsafe.Pointer(&large[0]), Len: 2},
-		{Opcode: OpRead, Len: 1 << 20, Flags: MayBlock},
+		{Opcode: OpRead, Len: 2 << 20, Flags: MayBlock},
 		{Opcode: OpFsync},
 		{Opcode: OpStatx},
 		{Opcode: OpConnect},

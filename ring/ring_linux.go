@@ -3,6 +3,7 @@ package ring
 import (
 	"fmt"
 	"os"
+	"runtime"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -21,7 +22,9 @@ type Ring struct {
 	submitFlags uint32
 	waitFlags   uint32
 	sqPoll      bool
-	brisk       bool   // the last wait was short
+	brisk       bool   // the last wait was brief
+	alone       bool   // there is one processor for all goroutines
+	napless     int    // so many waits are still to be made without a nap
 	work        uint64 // what was pushed since the last submission, in bytes to move
 	heavy       bool   // it may take longer than can be told from that
 
@@ -106,6 +109,7 @@ func (r *Ring) Bind() error {
 		return fmt.Errorf("ring: IORING_REGISTER_ENABLE_RINGS: %w", errno)
 	}
 	r.bound = unix.Gettid()
+	r.alone = runtime.GOMAXPROCS(0) == 1
 	if r.features.Has(RegisteredRing) {
 		r.registerFD()
 	}
