@@ -14,15 +14,16 @@ import (
 	"github.com/proactor-go/proactor/loop"
 )
 
-// A session stops receiving when highWater sends wait for its peer to read, and goes on when only lowWater are left. To count
-// sends bounds the bytes too, as a send carries one buffer; to count bytes would let a million tiny sends pass.
+// A session stops receiving when highWater sends, or highBytes in them, wait for its peer to read, and goes on when only lowWater sends
+// are left.
 const (
 	highWater = 64
 	lowWater  = 16
+	highBytes = 1 << 20
 )
 
-// buffers is how many provided buffers there are. Sends may hold half of them.
-const buffers = 2048
+// buffers is how many provided buffers there are, of 64 KiB. Sends may hold half of them.
+const buffers = 1024
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:7000", "IP address and port to listen on")
@@ -112,7 +113,7 @@ func (e *session) echo(b loop.Buffer) {
 	} else {
 		e.conn.Send(bytes.Clone(b.Bytes()), e.onCopySent)
 	}
-	if e.unsent++; e.unsent == highWater {
+	if e.unsent++; e.unsent == highWater || e.conn.Queued() > highBytes {
 		e.recv.Cancel() // a request: what has been received already still arrives
 	}
 }

@@ -1,0 +1,136 @@
+package main
+
+// A Scenario is a kind of work: what runs, and how its tables look.
+type Scenario struct {
+	Name      string
+	Title     string
+	Text      string
+	Group     string // of its contestants
+	Driver    driver
+	Op        string   // what is counted
+	Rank      string   // the figure that sorts the tables, best first
+	Columns   []string // of the tables, keys of columns
+	Baselines []string // the contestants that all are divided by
+}
+
+// A driver is a way to make a run; host.drive has them.
+type driver string
+
+const (
+	underLoad driver = "load" // a server, and the load generator
+	underWrk  driver = "wrk"  // a server, and wrk
+	underPair driver = "pair" // a server that reads the disk, and its own client
+	alone     driver = "self" // a program that measures itself
+)
+
+// scenarios are all there are, in the order of the report.
+var scenarios = []Scenario{
+	{
+		Name: "echo", Title: "Echo", Group: "echo", Driver: underLoad, Op: "msg", Rank: "cpu_us",
+		Text:      "Closed loop: every connection keeps as many messages under way as the pipeline says, and sends another when one is back.",
+		Columns:   []string{"rate", "cpu_us", "split", "syscalls", "enters", "per_enter", "ctx", "allocs", "latency", "server_busy", "client_busy"},
+		Baselines: []string{liburing, "c-epoll", "net"},
+	},
+	{
+		Name: "latency", Title: "Latency at a constant rate", Group: "echo", Driver: underLoad, Op: "msg", Rank: "p99",
+		Text: "Open loop: messages are due at a constant rate, the same for all, and their latency counts from when they were due. " +
+			"The rate is a share of what the slowest contestant but one reached in a calibration.",
+		Columns:   []string{"rate", "p50", "p90", "p99", "p999", "max", "cpu_us", "client_busy"},
+		Baselines: []string{liburing, "net"},
+	},
+	{
+		Name: "idle", Title: "Many idle connections", Group: "echo", Driver: underLoad, Op: "msg", Rank: "idle_bytes",
+		Text:      "Idle connections are opened first and stay silent while a few others are busy.",
+		Columns:   []string{"idle_bytes", "rss_mib", "rate", "cpu_us", "latency", "client_busy"},
+		Baselines: []string{liburing, "net"},
+	},
+	{
+		Name: "churn", Title: "Connection churn", Group: "echo", Driver: underLoad, Op: "conn", Rank: "cpu_us",
+		Text:      "Connect, one message, its echo, close with a reset, and again.",
+		Columns:   []string{"rate", "cpu_us", "split", "ctx", "latency", "client_busy"},
+		Baselines: []string{liburing, "c-epoll", "net"},
+	},
+	{
+		Name: "slow", Title: "Slow readers", Group: "echo", Driver: underLoad, Op: "msg", Rank: "rss_mib",
+		Text:      "Half of the connections send as fast as they can and hardly read. The figures are the other half's; memory is the server's highest.",
+		Columns:   []string{"rss_mib", "rate", "cpu_us", "latency", "client_busy"},
+		Baselines: []string{liburing, "net"},
+	},
+	{
+		Name: "curve", Title: "Why does it scale? Curves over connections", Group: "echo", Driver: underLoad, Op: "msg", Rank: "cpu_us",
+		Text: "64 B, closed loop, one message under way per connection. Memory is what the process has grown by, with buffers that all " +
+			"connections share, divided by their number.",
+		Columns:   []string{"rate", "cpu_us", "ctx", "rss_conn", "client_busy"},
+		Baselines: []string{liburing, "net"},
+	},
+	{
+		Name: "http", Title: "HTTP", Group: "http", Driver: underWrk, Op: "req", Rank: "cpu_us",
+		Text:      "GET / over kept connections, driven by wrk: closed loop, its latencies are not corrected for omission.",
+		Columns:   []string{"rate", "cpu_us", "split", "ctx", "latency", "client_busy"},
+		Baselines: []string{"net/http", "nginx"},
+	},
+	{
+		Name: "randread", Title: "Random reads, O_DIRECT", Group: "disk", Driver: alone, Op: "read", Rank: "cpu_us",
+		Text:      "4 KiB at random offsets of a 1 GiB file, past the page cache. The depth is the number of reads in flight, or of goroutines.",
+		Columns:   []string{"rate", "cpu_us", "split", "ctx", "allocs", "latency"},
+		Baselines: []string{"fio", "goroutines", "goroutines-p8"},
+	},
+	{
+		Name: "hotread", Title: "Random reads, page cache hot", Group: "disk", Driver: alone, Op: "read", Rank: "cpu_us",
+		Text:      "4 KiB at random offsets of a 256 MiB file that is in the page cache.",
+		Columns:   []string{"rate", "cpu_us", "split", "ctx", "allocs"},
+		Baselines: []string{"pread", "fio", "goroutines"},
+	},
+	{
+		Name: "sequential", Title: "Sequential files", Group: "disk", Driver: alone, Op: "MiB", Rank: "cpu_us",
+		Text:      "1 MiB blocks one after the other.",
+		Columns:   []string{"rate", "cpu_us", "split", "ctx", "latency"},
+		Baselines: []string{"fio", "goroutines"},
+	},
+	{
+		Name: "append", Title: "Durable appends", Group: "disk", Driver: alone, Op: "record", Rank: "ns",
+		Text:      "Clients append records of 512 B to one file, and each waits until its record is durable (fdatasync).",
+		Columns:   []string{"rate", "ns", "cpu_us", "split", "ctx", "allocs", "latency"},
+		Baselines: []string{"goroutines"},
+	},
+	{
+		Name: "small", Title: "Small files", Group: "disk", Driver: alone, Op: "file", Rank: "cpu_us",
+		Text:      "Open, stat, read and close files of 1 KiB, 10,000 of them in a tree.",
+		Columns:   []string{"rate", "cpu_us", "split", "ctx", "latency"},
+		Baselines: []string{"goroutines", "pread"},
+	},
+	{
+		Name: "mixed", Title: "Network and disk in one process", Group: "mixed", Driver: underPair, Op: "req", Rank: "cpu_us",
+		Text:      "Each request has the server read a 4 KiB block past the page cache and answer with 64 B made of it.",
+		Columns:   []string{"rate", "cpu_us", "split", "ctx", "latency", "client_busy"},
+		Baselines: []string{"net"},
+	},
+	{
+		Name: "nop", Title: "No-ops", Group: "micro", Driver: alone, Op: "nop", Rank: "cpu_ns",
+		Text:      "What an operation costs when the kernel does nothing for it.",
+		Columns:   []string{"rate", "cpu_ns", "split", "syscalls", "allocs"},
+		Baselines: []string{liburing},
+	},
+	{
+		Name: "timers", Title: "Timers", Group: "micro", Driver: alone, Op: "op", Rank: "cpu_ns",
+		Text: "timers/pair stops and starts one of a million live timers; timers/fire has 10,000 timers due every millisecond, which is more than " +
+			"a thread can do: the rate is what counts.",
+		Columns:   []string{"rate", "cpu_ns", "allocs", "rss_mib"},
+		Baselines: []string{"std", "c-libuv"},
+	},
+	{
+		Name: "post", Title: "Posts from another thread", Group: "micro", Driver: alone, Op: "post", Rank: "ns",
+		Text:      "One goroutine or thread hands functions or items to a busy loop as fast as it can.",
+		Columns:   []string{"rate", "ns", "cpu_ns", "syscalls", "allocs"},
+		Baselines: []string{"std", "c-libuv"},
+	},
+}
+
+func scenario(name string) Scenario {
+	for _, s := range scenarios {
+		if s.Name == name {
+			return s
+		}
+	}
+	panic("no scenario is called " + name)
+}
