@@ -1,11 +1,17 @@
-.PHONY: test race epoll poll giouring bench lint cross fuzz e2e
+.PHONY: test race epoll poll giouring gobench bench bench-quick benchcmp lint cross fuzz e2e
 
 test:     ; go test ./...
 race:     ; go test -race ./...
 epoll:    ; LOOP_BACKEND=epoll go test ./...
 poll:     ; LOOP_BACKEND=poll go test ./...
 giouring: ; go test -tags giouring -ldflags=-checklinkname=0 ./ring/giouring ./loop
-bench:    ; go test -run '^$$' -bench . ./ring ./fallback ./loop
+gobench:  ; go test -run '^$$' -bench . ./ring ./fallback ./loop
+
+# The suite beside every alternative: see bench/README.md. benchcmp compares the Go benchmarks of commit REF with the working tree's.
+bench:       ; cd bench && go run .
+bench-quick: ; cd bench && go run . -mode quick
+benchcmp:    ; bench/benchcmp.sh $(REF) $(COUNT)
+
 lint:     ; golangci-lint run ./...
 fuzz:     ; for t in ring:FuzzPrep internal/sys:FuzzResolveTCP loop:FuzzLoop; do go test -run "^$$" -fuzz $${t#*:} -fuzztime 60s ./$${t%:*} || exit 1; done
 e2e:      ; examples/e2e_test.sh

@@ -3,6 +3,8 @@ package fallback
 import (
 	"errors"
 	"fmt"
+	"runtime"
+	"slices"
 	"time"
 	"unsafe"
 
@@ -18,7 +20,9 @@ type epoll struct {
 	epfd, eventfd int
 	events        [256]unix.EpollEvent
 	noPwait2      bool                      // epoll_pwait2 came with 5.11
-	brisk         bool                      // the last wait was short
+	brisk         bool                      // the last wait was brief
+	alone         bool                      // there is one processor for all goroutines
+	napless       int                       // so many waits are still to be made without a nap
 	timeout       struct{ sec, nsec int64 } // of the wait; here, because its address goes through a function value
 	controls      *uint64
 }
@@ -40,7 +44,7 @@ func newEpoll(controls *uint64) (poller, error) {
 		unix.Close(eventfd)
 		return nil, fmt.Errorf("fallback: epoll_ctl: %w", err)
 	}
-	return &epoll{epfd: epfd, eventfd: eventfd, controls: controls}, nil
+	return &epoll{epfd: epfd, eventfd: eventfd, controls: controls, alone: runtime.GOMAXPROCS(0) == 1}, nil
 }
 
 func (p *epoll) arm(fd int32, d *descriptor, force bool) error {
@@ -118,6 +122,8 @@ func (p *epoll) drop(fd int32, d *descriptor) {
 const (
 	brief  = time.Millisecond
 	maxNap = 10 * time.Millisecond
+
+	napless = 1000
 )
 
 // wait tells the scheduler when it may block for long: a thread that blocks in a raw system call starves its P. It does not
@@ -127,7 +133,7 @@ func (p *epoll) wait(timeout time.Duration, needed bool) (int, error) {
 		return p.waited(unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(p.epfd), uintptr(unsafe.Pointer(&p.events)),
 			uintptr(len(p.events)), 0, 0, 0))
 	}
-	if p.brisk && !needed && !p.noPwait2 {
+	if p.brisk && !needed && p.napless == 0 && !p.noPwait2 {
 		nap := maxNap
 		if timeout > 0 {
 			nap = min(nap, timeout)
@@ -137,6 +143,9 @@ func (p *epoll) wait(timeout time.Duration, needed bool) (int, error) {
 			return p.waited(n, 0, errno)
 		}
 		p.noPwait2 = lacking(errno)
+		if p.alone {
+			p.napless = napless
+		}
 		if timeout > 0 {
 			timeout -= nap
 		}
@@ -144,6 +153,12 @@ func (p *epoll) wait(timeout time.Duration, needed bool) (int, error) {
 	start := time.Now()
 	n, err := p.sleep(timeout)
 	p.brisk = time.Since(start) < brief
+	if p.napless > 0 {
+		p.napless--
+	}
+	if p.alone && slices.ContainsFunc(p.events[:n], func(e unix.EpollEvent) bool { return e.Fd == -1 }) {
+		p.napless = napless // somebody else runs, and woke the loop
+	}
 	return n, err
 }
 

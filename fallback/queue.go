@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -14,10 +13,6 @@ import (
 
 	"github.com/proactor-go/proactor/ring"
 )
-
-// napless is how many waits after a wake are no naps when there is but one processor (GOMAXPROCS): goroutines that
-// talk to the loop need it.
-const napless = 1000
 
 // maxUnpolled bounds how many calls of Enter in a row may leave the poller out because
 // completions are there already: operations that complete at once must not starve the sockets.
@@ -51,8 +46,6 @@ type Queue struct {
 	header    ring.Msghdr  // scratch for a message of which a part has moved
 	iovecs    []ring.Iovec // its buffers
 	unpolled  int
-	alone     bool // there is one processor for all goroutines
-	napless   int  // so many waits are still to be made without a nap
 	poller    poller
 	waker     waker
 	workers   *Workers
@@ -121,7 +114,6 @@ func (q *Queue) Bind() error {
 		return fmt.Errorf("fallback: bind: %w", os.ErrInvalid)
 	}
 	q.bound = true
-	q.alone = runtime.GOMAXPROCS(0) == 1
 	return nil
 }
 
@@ -179,14 +171,8 @@ func (q *Queue) wait(timeout time.Duration) (woken bool, err error) {
 		timeout = 0
 	}
 	q.stats.Waits++
-	n, err := q.poller.wait(timeout, q.napless > 0 || q.workers.busy > 0)
+	n, err := q.poller.wait(timeout, q.workers.busy > 0)
 	woken = q.waker.rise()
-	switch {
-	case woken && q.alone:
-		q.napless = napless
-	case q.napless > 0:
-		q.napless--
-	}
 	if err != nil {
 		return woken, err
 	}

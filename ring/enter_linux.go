@@ -25,8 +25,8 @@ const (
 	maxNap = 10 * time.Millisecond
 )
 
-// napless is how many waits after a wake are no naps when there is but one processor (GOMAXPROCS): goroutines that
-// talk to the loop need it.
+// napless is how many waits are no naps after a wake, or a nap in vain, when there is but one processor (GOMAXPROCS): other goroutines
+// may need it to bring about what the loop waits for.
 const napless = 1000
 
 var errNotBound = errors.New("ring: Enter before Bind")
@@ -128,7 +128,9 @@ func (r *Ring) nap(limit time.Duration) error {
 	r.work = 0
 	queued, flags := r.toSubmit()
 	err := r.wait(unix.RawSyscall6, limit, queued, flags|r.waitFlags)
-	r.brisk = r.ready() // else the next wait is likely a long one
+	if r.brisk = r.ready(); !r.brisk && r.alone {
+		r.napless = napless
+	}
 	return err
 }
 

@@ -219,3 +219,54 @@ func TestNoAllocations(t *testing.T) {
 		f.Reap(cqes)
 	}))
 }
+
+// A wait that is likely brief ends for the same reasons as any other, and the timeout is kept on both sides of the longest nap.
+func TestNaps(t *testing.T) {
+	eachShape(t, func(f *fixture) {
+		a, b := f.pair()
+		for _, timeout := range []time.Duration{-1, time.Minute} {
+			s := f.start(recv(a, make([]byte, 1)))
+			f.brisk = true
+			go func() {
+				time.Sleep(2 * maxNap)
+				f.write(b, "x")
+			}()
+			for f.cq.empty() {
+				f.NoError(f.Enter(timeout))
+			}
+			f.Equal([]int32{1}, f.results(s))
+
+			f.brisk = true
+			woken := make(chan error)
+			go func() {
+				time.Sleep(maxNap / 2)
+				woken <- f.Wake()
+			}()
+			f.NoError(f.Enter(timeout))
+			f.NoError(<-woken)
+			for range 3 {
+				f.NoError(f.Enter(0))
+			}
+		}
+		for _, timeout := range []time.Duration{maxNap / 5, 2 * maxNap} {
+			f.brisk = true
+			for left := timeout; left > 0; {
+				start := time.Now()
+				f.NoError(f.Enter(left))
+				left -= time.Since(start)
+			}
+		}
+	})
+}
+
+// Where goroutines share one processor, a nap in vain is followed by waits that they can use.
+func TestNaplessAlone(t *testing.T) {
+	f := bound(t, Options{})
+	f.brisk, f.alone = true, true
+	f.NoError(f.Enter(maxNap / 10))
+	f.False(f.brisk)
+	f.Equal(napless, f.napless)
+	f.brisk = true
+	f.NoError(f.Enter(time.Millisecond / 10))
+	f.Equal(napless-1, f.napless)
+}
