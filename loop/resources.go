@@ -8,7 +8,7 @@ import (
 // Metrics are counters of one loop since it was made.
 type Metrics struct {
 	Turns            uint64 // iterations
-	Enters           uint64 // times the queue was entered: system calls on io_uring
+	Enters           uint64 // times the queue was entered: on io_uring a system call each, unless there was nothing to submit or to wait for
 	Completions      uint64 // completions dispatched
 	BuffersExhausted uint64 // times a RecvMultishot paused because all buffers were in use
 	AcceptsShed      uint64 // connections closed because there was no descriptor for them
