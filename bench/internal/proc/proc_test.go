@@ -73,11 +73,11 @@ func TestOtherProcess(t *testing.T) {
 	cmd := exec.Command("sleep", "60")
 	require.NoError(t, cmd.Start())
 	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
-	c, err := Sample(cmd.Process.Pid)
-	require.NoError(t, err)
-	require.Positive(t, c.CPU)
-	require.Less(t, c.CPU, 10*time.Second)
-	require.Positive(t, c.RSS)
+	// It exists before it has run for the first time.
+	require.Eventually(t, func() bool {
+		c, err := Sample(cmd.Process.Pid)
+		return err == nil && c.CPU > 0 && c.CPU < 10*time.Second && c.RSS > 0
+	}, time.Minute, time.Millisecond)
 }
 
 func TestNoProcess(t *testing.T) {
