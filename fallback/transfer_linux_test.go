@@ -10,17 +10,9 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/proactor-go/proactor/fallback"
+	"github.com/proactor-go/proactor/internal/testenv"
 	"github.com/proactor-go/proactor/ring"
 )
-
-// hasNoWait reports whether the file system of fd can read from the page cache only.
-func hasNoWait(t testing.TB, fd int) bool {
-	_, err := unix.Preadv2(fd, [][]byte{make([]byte, 1)}, 0, unix.RWF_NOWAIT)
-	if err == unix.EOPNOTSUPP {
-		t.Skip("the file system of the temporary directory has no RWF_NOWAIT")
-	}
-	return err == nil
-}
 
 func onFile(s *ring.SQE) *ring.SQE {
 	s.Flags |= ring.MayBlock
@@ -30,14 +22,12 @@ func onFile(s *ring.SQE) *ring.SQE {
 // What is in the page cache needs no worker, also where the file ends.
 func TestHotRead(t *testing.T) {
 	each(t, func(q *harness) {
+		testenv.CachedReads(q, q.TempDir())
 		content := text(10000)
 		fd := temporary(q, string(content))
 		buf := make([]byte, 16<<10)
 		require.EqualValues(q, len(content), q.do(onFile(read(fd, buf, 0))))
 		require.Equal(q, content, buf[:len(content)])
-		if !hasNoWait(q, fd) {
-			return
-		}
 		before := q.Stats().Jobs
 		require.EqualValues(q, len(content), q.do(onFile(read(fd, buf, 0))))
 		require.EqualValues(q, 4096, q.do(onFile(read(fd, buf[:4096], 1))))
@@ -223,10 +213,10 @@ func TestNoWaitFlag(t *testing.T) {
 		q.closeFD(pipe[1])
 
 		// To write where the file has no blocks yet takes an allocation.
-		fd, err := unix.Open(filepath.Join(q.TempDir(), "direct"), unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_DIRECT, 0o600)
-		if err != nil {
-			q.Skip("the file system of the temporary directory has no O_DIRECT")
-		}
+		dir := q.TempDir()
+		testenv.DirectIO(q, dir)
+		fd, err := unix.Open(filepath.Join(dir, "file"), unix.O_RDWR|unix.O_CREAT|unix.O_CLOEXEC|unix.O_DIRECT, 0o600)
+		require.NoError(q, err)
 		page := make([]byte, 2*4096)
 		page = page[-int(uintptr(unsafe.Pointer(&page[0])))&4095:][:4096]
 		for range 2 {

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
+	"github.com/proactor-go/proactor/internal/testenv"
 	"github.com/proactor-go/proactor/loop"
 )
 
@@ -133,7 +134,7 @@ func TestE05NothingRefused(t *testing.T) {
 		require.NoError(t, os.Unsetenv("LOOP_BACKEND"))
 		l, err := loop.New(loop.Options{Backend: "uring"})
 		if err != nil {
-			missing(t, err)
+			testenv.Ring(t, err)
 		}
 		require.NoError(t, l.Close())
 		l, err = loop.New(loop.Options{})
@@ -212,7 +213,7 @@ func TestE06UnsupportedIsFinalOnAWorker(t *testing.T) {
 			t.Setenv("LOOP_BACKEND", "")
 			l, err := loop.New(loop.Options{Backend: backend})
 			if err != nil {
-				missing(t, err)
+				testenv.Ring(t, err)
 			}
 			calls := 0
 			l.Open(name, os.O_WRONLY, 0, func(f *loop.File, err error) {

@@ -13,23 +13,13 @@ import (
 	"golang.org/x/sys/unix"
 
 	"github.com/proactor-go/proactor/fallback"
+	"github.com/proactor-go/proactor/internal/testenv"
 	"github.com/proactor-go/proactor/loop"
 	"github.com/proactor-go/proactor/ring"
 )
 
-// smallDisk mounts a tmpfs of size bytes.
-func smallDisk(t *testing.T, size string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if err := unix.Mount("tmpfs", dir, "tmpfs", 0, "size="+size); err != nil {
-		t.Skipf("mounting a tmpfs takes root: %v", err)
-	}
-	t.Cleanup(func() { require.NoError(t, unix.Unmount(dir, 0)) })
-	return dir
-}
-
 func TestF08FullDisk(t *testing.T) {
-	dir := smallDisk(t, "256k")
+	dir := testenv.Mount(t, "tmpfs", "size=256k", 0)
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 		f := openNamed(t, l, filepath.Join(dir, "file"), os.O_RDWR|os.O_CREATE|os.O_TRUNC)
 		data := noise(1 << 20)
@@ -63,14 +53,14 @@ func TestF08FullDisk(t *testing.T) {
 }
 
 func TestF09Direct(t *testing.T) {
-	name := filepath.Join(t.TempDir(), "file")
+	dir := t.TempDir()
+	testenv.DirectIO(t, dir)
+	name := filepath.Join(dir, "file")
 	const size = 64<<10 + 100
 	data := noise(size)
 	require.NoError(t, os.WriteFile(name, data, 0o600))
 	probe, err := os.OpenFile(name, os.O_RDWR|unix.O_DIRECT, 0)
-	if err != nil {
-		t.Skipf("this file system has no O_DIRECT: %v", err)
-	}
+	require.NoError(t, err)
 	// What the device makes of a buffer that is not aligned is its own affair: pread(2) tells.
 	_, misaligned := unix.Pread(int(probe.Fd()), loop.AlignedBuffer(8192)[1:4097], 0)
 	require.NoError(t, probe.Close())
@@ -302,12 +292,11 @@ func TestF01Workers(t *testing.T) {
 
 // What is cached is read with a system call: nothing of it goes through a ring, and yet the callback comes later, with the same results.
 func TestHotReads(t *testing.T) {
-	dir := t.TempDir() // a file system that knows RWF_NOWAIT, or this test has nothing to see
+	dir := t.TempDir()
+	testenv.CachedReads(t, dir)
 	name := filepath.Join(dir, "hot")
 	data := noise(100_000)
 	require.NoError(t, os.WriteFile(name, data, 0o600))
-	var stat unix.Statfs_t
-	require.NoError(t, unix.Statfs(dir, &stat))
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 		f := openNamed(t, l, name, os.O_RDONLY)
 		b := make([]byte, 4096)
@@ -319,7 +308,7 @@ func TestHotReads(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, data[off:off+4096], b[:n])
 		}
-		if !l.Features().Has(ring.HotReads) && stat.Type == unix.EXT4_SUPER_MAGIC {
+		if !l.Features().Has(ring.HotReads) {
 			require.Equal(t, before, l.Metrics().Completions)
 		}
 		n, err := readAt(t, l, f, b, int64(len(data)-10))

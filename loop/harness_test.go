@@ -12,6 +12,7 @@ import (
 
 	"github.com/proactor-go/proactor/fallback"
 	"github.com/proactor-go/proactor/internal/queuetest"
+	"github.com/proactor-go/proactor/internal/testenv"
 	"github.com/proactor-go/proactor/loop"
 	"github.com/proactor-go/proactor/ring"
 )
@@ -74,7 +75,7 @@ func runCase(t *testing.T, c column, o loop.Options, test func(t *testing.T, l *
 	before := snapshot()
 	q, err := c.open()
 	if err != nil {
-		missing(t, err)
+		testenv.Ring(t, err)
 	}
 	o.Queue = q
 	l, err := loop.New(o)
@@ -93,15 +94,6 @@ func runCase(t *testing.T, c column, o loop.Options, test func(t *testing.T, l *
 		before.check(t)
 	})
 	test(t, l)
-}
-
-// missing skips a column that this machine does not have, unless it must.
-func missing(t *testing.T, err error) {
-	t.Helper()
-	if os.Getenv("LOOP_REQUIRE_IOURING") == "1" {
-		t.Fatalf("LOOP_REQUIRE_IOURING=1, but: %v", err)
-	}
-	t.Skipf("this machine lacks it: %v", err)
 }
 
 // leaks is what a case must leave as it found it.

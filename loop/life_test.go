@@ -18,6 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/proactor-go/proactor/internal/testenv"
 	"github.com/proactor-go/proactor/loop"
 	"github.com/proactor-go/proactor/ring"
 )
@@ -485,7 +486,7 @@ func eachLoop(t *testing.T, test func(t *testing.T, l *loop.Loop)) {
 			for range 100 {
 				q, err := c.open()
 				if err != nil {
-					missing(t, err)
+					testenv.Ring(t, err)
 				}
 				l, err := loop.New(loop.Options{Queue: q})
 				require.NoError(t, err)
@@ -584,7 +585,7 @@ func TestL07CloseOfALoopWhoseGoroutineEnded(t *testing.T) {
 			before := snapshot()
 			q, err := c.open()
 			if err != nil {
-				missing(t, err)
+				testenv.Ring(t, err)
 			}
 			l, err := loop.New(loop.Options{Queue: q})
 			require.NoError(t, err)
@@ -698,7 +699,7 @@ func TestL12ManyLoops(t *testing.T) {
 				return l.Close()
 			}
 			if err := use(); err != nil {
-				missing(t, err)
+				testenv.Ring(t, err)
 			}
 			for range sequence {
 				require.NoError(t, use())

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/proactor-go/proactor/internal/testenv"
 	"github.com/proactor-go/proactor/loop"
 )
 
@@ -134,21 +135,12 @@ func requireOpError(t *testing.T, err error, op string, errno syscall.Errno) {
 	require.ErrorIs(t, err, errno)
 }
 
-func needIPv6(t *testing.T) {
-	t.Helper()
-	ln, err := net.Listen("tcp6", "[::1]:0")
-	if err != nil {
-		t.Skipf("this machine has no IPv6: %v", err)
-	}
-	ln.Close()
-}
-
 func TestN01EchoPingPong(t *testing.T) {
 	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
 		for _, vectored := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/vectored=%v", address, vectored), func(t *testing.T) {
 				if address[0] == '[' {
-					needIPv6(t)
+					testenv.IPv6(t)
 				}
 				forEachQueue(t, func(t *testing.T, l *loop.Loop) { pingPong(t, l, address, vectored) })
 			})
@@ -750,7 +742,7 @@ func TestDetach(t *testing.T) {
 }
 
 func TestDualStack(t *testing.T) {
-	needIPv6(t)
+	testenv.IPv6(t)
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 		for _, listener := range []struct {
 			network, address string

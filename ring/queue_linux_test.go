@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/proactor-go/proactor/internal/queuetest"
+	"github.com/proactor-go/proactor/internal/testenv"
 	"github.com/proactor-go/proactor/ring"
 )
 
@@ -25,7 +26,7 @@ func TestQueue(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			queuetest.Run(t, func(t testing.TB) queuetest.Queue {
 				r, err := queuetest.Patiently(func() (*ring.Ring, error) { return ring.New(c.options) })
-				ring.RequireRing(t, err)
+				testenv.Ring(t, err)
 				return r
 			})
 		})

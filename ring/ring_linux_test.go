@@ -9,21 +9,13 @@ import (
 	"time"
 	"unsafe"
 
+	"github.com/proactor-go/proactor/internal/testenv"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
 
 // patience is how long a test waits for what must come.
 const patience = 20 * time.Second
-
-// RequireRing skips the test where there is no io_uring, unless there has to be.
-func RequireRing(t testing.TB, err error) {
-	t.Helper()
-	if errors.Is(err, ErrUnsupported) && os.Getenv("LOOP_REQUIRE_IOURING") != "1" {
-		t.Skip("no io_uring here:", err)
-	}
-	require.NoError(t, err)
-}
 
 // A fixture is a ring bound to the test's thread.
 type fixture struct {
@@ -40,7 +32,7 @@ func unbound(t testing.TB, o Options) *fixture {
 		time.Sleep(200 * time.Millisecond)
 		r, err = New(o)
 	}
-	RequireRing(t, err)
+	testenv.Ring(t, err)
 	f := &fixture{Ring: r, Assertions: require.New(t), t: t}
 	t.Cleanup(func() {
 		if r.fd >= 0 {

@@ -6,6 +6,7 @@ import (
 	"runtime"
 	"testing"
 
+	"github.com/proactor-go/proactor/internal/testenv"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 )
@@ -85,7 +86,7 @@ func TestSizes(t *testing.T) {
 		{1 << 31, 1 << 31, 32768, 65536},
 	} {
 		r, err := New(Options{Entries: c.entries, CQEntries: c.cqEntries})
-		RequireRing(t, err)
+		testenv.Ring(t, err)
 		require.Len(t, r.sq.entries, int(c.sq))
 		require.Len(t, r.cq.entries, int(c.cq))
 		require.NoError(t, r.Close())

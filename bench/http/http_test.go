@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proactor-go/proactor/bench/internal/servertest"
+	"github.com/proactor-go/proactor/internal/testenv"
 )
 
 const (
@@ -169,9 +170,7 @@ func endlessRequest(t *testing.T, s *servertest.Server) {
 }
 
 func TestNginx(t *testing.T) {
-	if _, err := exec.LookPath("nginx"); err != nil {
-		t.Skip("nginx is not installed")
-	}
+	nginx := testenv.Tool(t, "nginx", "nginx-light")
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
 	addr := ln.Addr().String()
@@ -182,7 +181,7 @@ func TestNginx(t *testing.T) {
 	conf := filepath.Join(dir, "nginx.conf")
 	text := strings.NewReplacer("{{addr}}", addr, "{{dir}}", dir).Replace(string(template))
 	require.NoError(t, os.WriteFile(conf, []byte(text), 0o644))
-	cmd := exec.Command("nginx", "-e", filepath.Join(dir, "error.log"), "-c", conf)
+	cmd := exec.Command(nginx, "-e", filepath.Join(dir, "error.log"), "-c", conf)
 	cmd.Stderr = os.Stderr
 	require.NoError(t, cmd.Start())
 	defer func() {

@@ -13,9 +13,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/proactor-go/proactor/examples/internal/backends"
 	"github.com/stretchr/testify/require"
-
-	"github.com/proactor-go/proactor/loop"
 )
 
 // TestMain makes the test binary the program itself when a test starts it as such.
@@ -25,21 +24,6 @@ func TestMain(m *testing.M) {
 		return
 	}
 	os.Exit(m.Run())
-}
-
-func forEachBackend(t *testing.T, test func(t *testing.T, backend string)) {
-	for _, backend := range []string{"uring", "epoll", "poll"} {
-		t.Run(backend, func(t *testing.T) {
-			t.Setenv("LOOP_BACKEND", "") // the flag decides
-			l, err := loop.New(loop.Options{Backend: backend})
-			if err != nil && os.Getenv("LOOP_REQUIRE_IOURING") != "1" {
-				t.Skipf("this machine lacks it: %v", err)
-			}
-			require.NoError(t, err)
-			require.NoError(t, l.Close())
-			test(t, backend)
-		})
-	}
 }
 
 func command(args ...string) (cmd *exec.Cmd, stdout, stderr *bytes.Buffer) {
@@ -114,7 +98,7 @@ func requireNames(t *testing.T, dir string, want ...string) {
 
 func TestCopiesEverySize(t *testing.T) {
 	const block = 8192
-	forEachBackend(t, func(t *testing.T, backend string) {
+	backends.Each(t, func(t *testing.T, backend string) {
 		for _, direct := range []bool{false, true} {
 			for _, size := range []int{0, 1, 511, 4096, 4097, block - 1, block, block + 1, 3 * block, 40*block + 4096, 1<<20 + 77} {
 				dir := t.TempDir()
@@ -130,7 +114,7 @@ func TestCopiesEverySize(t *testing.T) {
 }
 
 func TestReplacesTarget(t *testing.T) {
-	forEachBackend(t, func(t *testing.T, backend string) {
+	backends.Each(t, func(t *testing.T, backend string) {
 		dir := t.TempDir()
 		src, dst, link := filepath.Join(dir, "src"), filepath.Join(dir, "target"), filepath.Join(dir, "link")
 		data := write(t, src, 10_000, 0o444)
@@ -145,22 +129,8 @@ func TestReplacesTarget(t *testing.T) {
 	})
 }
 
-// A file of /proc has no size before it is read.
-func TestCopiesWhatStatDoesNotTell(t *testing.T) {
-	if _, err := os.Stat("/proc/version"); err != nil {
-		t.Skip("this system has no /proc/version")
-	}
-	forEachBackend(t, func(t *testing.T, backend string) {
-		want, err := os.ReadFile("/proc/version")
-		require.NoError(t, err)
-		dst := filepath.Join(t.TempDir(), "target")
-		succeed(t, "-backend", backend, "-block", "16", "/proc/version", dst)
-		requireFile(t, dst, want, 0o444)
-	})
-}
-
 func TestRefusals(t *testing.T) {
-	forEachBackend(t, func(t *testing.T, backend string) {
+	backends.Each(t, func(t *testing.T, backend string) {
 		dir := t.TempDir()
 		name := func(elem string) string { return filepath.Join(dir, elem) }
 		data := write(t, name("src"), 5000, 0o600)
@@ -194,55 +164,9 @@ func TestUsage(t *testing.T) {
 	}
 }
 
-func TestUnwritableDirectory(t *testing.T) {
-	forEachBackend(t, func(t *testing.T, backend string) {
-		dir := mount(t, "tmpfs", "size=1m,ro")
-		src := filepath.Join(t.TempDir(), "src")
-		write(t, src, 5000, 0o600)
-		dst := filepath.Join(dir, "target")
-		fail(t, []string{dst, "read-only file system"}, "-backend", backend, src, dst)
-	})
-}
-
-func TestFullDisk(t *testing.T) {
-	forEachBackend(t, func(t *testing.T, backend string) {
-		dir := mount(t, "tmpfs", "size=1m")
-		src := filepath.Join(t.TempDir(), "src")
-		write(t, src, 4<<20, 0o600)
-		dst := filepath.Join(dir, "target")
-		old := write(t, dst, 1000, 0o600)
-		fail(t, []string{dst, "no space left on device"}, "-backend", backend, "-block", "64k", src, dst)
-		requireNames(t, dir, "target")
-		requireFile(t, dst, old, 0o600)
-	})
-}
-
-// ramfs knows no O_DIRECT.
-func TestDirectRefused(t *testing.T) {
-	forEachBackend(t, func(t *testing.T, backend string) {
-		dir := mount(t, "ramfs", "rw")
-		src := filepath.Join(t.TempDir(), "src")
-		data := write(t, src, 300_000, 0o640)
-		dst := filepath.Join(dir, "target")
-		said := succeed(t, "-backend", backend, "-direct", src, dst)
-		require.Equal(t, "copy: "+dst+": no direct I/O on this file system, going through the page cache\n", said)
-		requireFile(t, dst, data, 0o640)
-	})
-}
-
-func mount(t *testing.T, kind, options string) string {
-	t.Helper()
-	dir := t.TempDir()
-	if out, err := exec.Command("mount", "-t", kind, "-o", options, kind, dir).CombinedOutput(); err != nil {
-		t.Skipf("cannot mount a %s: %v: %s", kind, err, out)
-	}
-	t.Cleanup(func() { require.NoError(t, exec.Command("umount", dir).Run()) })
-	return dir
-}
-
 // Blocks of one byte make the copy last long enough to be interrupted in its middle.
 func TestInterrupt(t *testing.T) {
-	forEachBackend(t, func(t *testing.T, backend string) {
+	backends.Each(t, func(t *testing.T, backend string) {
 		for _, signal := range []os.Signal{os.Interrupt, syscall.SIGTERM} {
 			dir := t.TempDir()
 			src, dst := filepath.Join(dir, "src"), filepath.Join(dir, "target")

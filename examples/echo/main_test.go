@@ -16,9 +16,8 @@ import (
 	"testing"
 	"time"
 
+	"github.com/proactor-go/proactor/examples/internal/backends"
 	"github.com/stretchr/testify/require"
-
-	"github.com/proactor-go/proactor/loop"
 )
 
 // hung is when a step counts as hung. It measures nothing.
@@ -35,22 +34,9 @@ func TestMain(m *testing.M) {
 }
 
 func forEachBackend(t *testing.T, test func(t *testing.T, s *process)) {
-	for _, backend := range []string{"uring", "epoll", "poll"} {
-		t.Run(backend, func(t *testing.T) {
-			needBackend(t, backend)
-			test(t, start(t, "-addr", "127.0.0.1:0", "-backend", backend))
-		})
-	}
-}
-
-func needBackend(t *testing.T, backend string) {
-	t.Setenv("LOOP_BACKEND", "") // the flag decides
-	l, err := loop.New(loop.Options{Backend: backend})
-	if err != nil && os.Getenv("LOOP_REQUIRE_IOURING") != "1" {
-		t.Skipf("this machine lacks it: %v", err)
-	}
-	require.NoError(t, err)
-	require.NoError(t, l.Close())
+	backends.Each(t, func(t *testing.T, backend string) {
+		test(t, start(t, "-addr", "127.0.0.1:0", "-backend", backend))
+	})
 }
 
 // process is a server that runs by itself.

@@ -12,18 +12,16 @@ import (
 	"testing"
 	"time"
 
+	"github.com/proactor-go/proactor/examples/internal/backends"
+	"github.com/proactor-go/proactor/internal/testenv"
 	"github.com/stretchr/testify/require"
 )
 
 // A proactor enters the kernel once for many messages, and a reactor several times for each. On io_uring there is no other system call
 // per message, and nothing that has to do with epoll, not even the runtime's own.
 func TestSystemCallsPerMessage(t *testing.T) {
-	strace, err := exec.LookPath("strace")
-	if err != nil && os.Getenv("LOOP_REQUIRE_IOURING") != "1" {
-		t.Skip("strace is not installed")
-	}
-	require.NoError(t, err)
-	needBackend(t, "uring")
+	strace := testenv.Tool(t, "strace", "strace")
+	backends.Need(t, "uring")
 	const connections, rounds = 64, 300
 	out := filepath.Join(t.TempDir(), "calls")
 	s := startUnder(t, strace, "-D", "-f", "-c", "-o", out) // -D: signals reach the server, not strace

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"github.com/proactor-go/proactor/internal/testenv"
 	"github.com/proactor-go/proactor/ring"
 )
 
@@ -33,10 +34,9 @@ func connectInet4(h *harness) {
 }
 
 func connectInet6(h *harness) {
+	testenv.IPv6(h.t)
 	ln, err := net.Listen("tcp6", "[::1]:0")
-	if err != nil {
-		h.t.Skip("this machine has no IPv6 loopback: ", err)
-	}
+	h.NoError(err)
 	defer ln.Close()
 	addr := ln.Addr().(*net.TCPAddr)
 	fd := h.socket(unix.AF_INET6, unix.SOCK_STREAM)

@@ -3,8 +3,6 @@
 package queuetest_test
 
 import (
-	"errors"
-	"os"
 	"runtime"
 	"testing"
 
@@ -12,6 +10,7 @@ import (
 
 	"github.com/proactor-go/proactor/fallback"
 	"github.com/proactor-go/proactor/internal/queuetest"
+	"github.com/proactor-go/proactor/internal/testenv"
 	"github.com/proactor-go/proactor/ring"
 )
 
@@ -25,10 +24,7 @@ func TestRing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			queuetest.Run(t, func(t testing.TB) queuetest.Queue {
 				r, err := queuetest.Patiently(func() (*ring.Ring, error) { return ring.New(o) })
-				if errors.Is(err, ring.ErrUnsupported) && os.Getenv("LOOP_REQUIRE_IOURING") != "1" {
-					t.Skipf("this machine has no io_uring: %v", err)
-				}
-				require.NoError(t, err)
+				testenv.Ring(t, err)
 				return r
 			})
 		})

@@ -17,6 +17,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/proactor-go/proactor/internal/testenv"
 	"github.com/stretchr/testify/require"
 )
 
@@ -30,16 +31,9 @@ func Go(t *testing.T, pkg string, flags ...string) string {
 	return build(t, binary, "go", append(args, pkg)...)
 }
 
-// C builds a C file, or skips the test where the compiler or a header is missing. flags are for the linker.
-func C(t *testing.T, source, header string, flags ...string) string {
-	if _, err := exec.LookPath("gcc"); err != nil {
-		t.Skip("gcc is not installed")
-	}
-	compile := exec.Command("gcc", "-fsyntax-only", "-x", "c", "-")
-	compile.Stdin = strings.NewReader("#include <" + header + ">\n")
-	if compile.Run() != nil {
-		t.Skipf("the header %s is not installed", header)
-	}
+// C builds a C file, or skips the test where the compiler or a header of Debian's package pkg is missing. flags are for the linker.
+func C(t *testing.T, source, header, pkg string, flags ...string) string {
+	testenv.Header(t, header, pkg)
 	binary := filepath.Join(t.TempDir(), "server")
 	args := []string{"-O2", "-Wall", "-Wextra", "-Werror", "-pthread", "-o", binary, source}
 	return build(t, binary, "gcc", append(args, flags...)...)
