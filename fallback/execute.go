@@ -10,8 +10,8 @@ import (
 	"github.com/proactor-go/proactor/ring"
 )
 
-// execute performs an operation that may block, on a worker's goroutine, and returns its result.
-func execute(s *ring.SQE) int32 {
+// Execute performs an operation that may block, as a worker does, and returns its result.
+func Execute(s *ring.SQE) int32 {
 	for {
 		res := executeOnce(s)
 		if res != -int32(unix.EINTR) {

@@ -20,7 +20,7 @@ const (
 // perform tries an operation without blocking. The result -EAGAIN means that it can only go on when its
 // descriptor is ready. d is nil for operations that do not wait in a side of their descriptor.
 //
-// To add an operation: a case here, and one in [execute] if it blocks.
+// To add an operation: a case here, and one in [Execute] if it blocks.
 func (q *Queue) perform(d *descriptor, s *ring.SQE) (res int32, flags uint32) {
 	switch s.Opcode {
 	case ring.OpNop:

@@ -78,7 +78,7 @@ func New(opts Options) (*Queue, error) {
 	}
 	q.poller, q.waker.poller = p, p
 	q.done = newCompletions(4 * q.opts.Entries)
-	q.workers = NewWorkers(q.opts.Workers, func() { q.waker.wake() })
+	q.workers = NewWorkers(q.opts.Workers, Execute, func() { q.waker.wake() })
 	q.worked = q.jobDone
 	register(q)
 	return q, nil

@@ -59,7 +59,10 @@ func (*Queue) Close() error { return nil }
 type Workers struct{}
 
 // NewWorkers makes workers that fail every operation's start.
-func NewWorkers(int, func()) *Workers { return &Workers{} }
+func NewWorkers(int, func(*ring.SQE) int32, func()) *Workers { return &Workers{} }
+
+// Execute refuses.
+func Execute(*ring.SQE) int32 { return -1 }
 
 // Start drops s.
 func (*Workers) Start(*ring.SQE) {}

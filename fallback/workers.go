@@ -9,9 +9,8 @@ import (
 	"github.com/proactor-go/proactor/ring"
 )
 
-// Workers execute operations that may block, each on a goroutine of a bounded number that start on demand. They do
-// file operations only: network work never needs one. The queue has its own; one alone is of use for
-// operations that a ring lacks.
+// Workers execute operations that may block, each on a goroutine of a bounded number that start on demand. A queue has its own, for
+// file operations only: network work never needs one. By themselves they are of use for what a ring lacks.
 //
 // Start, Withdraw, Reap and Close belong to one goroutine. None of them blocks, except for the few
 // instructions that a worker holds the lock.
@@ -19,8 +18,9 @@ import (
 // From Start until Reap hands it back the workers own the entry's Link. Link.Res must be zero, or have the bytes that
 // a read or write has moved already.
 type Workers struct {
-	wake  func()
-	limit int
+	limit   int
+	execute func(*ring.SQE) int32
+	wake    func()
 
 	mu      sync.Mutex
 	idle    sync.Cond
@@ -37,10 +37,11 @@ type Workers struct {
 	done atomic.Pointer[ring.SQE]
 }
 
-// NewWorkers makes at most limit workers. They call wake, each on its goroutine, when there is something
-// to reap after there was nothing.
-func NewWorkers(limit int, wake func()) *Workers {
-	w := &Workers{limit: limit, wake: wake}
+// NewWorkers makes at most limit workers. On their goroutines they call execute for each entry, which returns its result ([Execute] does for
+// this package's operations), and wake when there is something to reap after there was nothing. An execute that ends its goroutine
+// (runtime.Goexit) has the result 0.
+func NewWorkers(limit int, execute func(*ring.SQE) int32, wake func()) *Workers {
+	w := &Workers{limit: limit, execute: execute, wake: wake}
 	w.idle.L = &w.mu
 	return w
 }
@@ -145,6 +146,12 @@ func (w *Workers) Close() {
 }
 
 func (w *Workers) work(id int) {
+	returned := false
+	defer func() {
+		if !returned {
+			w.replace(id)
+		}
+	}()
 	w.mu.Lock()
 	w.waking = false
 	for {
@@ -152,6 +159,7 @@ func (w *Workers) work(id int) {
 		if s == nil {
 			if w.closed {
 				w.mu.Unlock()
+				returned = true
 				return
 			}
 			w.asleep++
@@ -166,21 +174,35 @@ func (w *Workers) work(id int) {
 		w.running[id] = s
 		w.mu.Unlock()
 
-		s.Link.Res = execute(s)
+		res := w.execute(s)
 
 		w.mu.Lock()
-		w.running[id] = nil // before the entry is given back, which may then become another operation
-		first := w.finish(s)
-		if first {
-			w.mu.Unlock()
-			w.wake()
-			w.mu.Lock()
-		}
+		w.finish(id, res)
 	}
 }
 
-// finish gives s back and reports whether there was nothing to reap before.
-func (w *Workers) finish(s *ring.SQE) bool {
+// replace is what a worker does whose goroutine was ended under it.
+func (w *Workers) replace(id int) {
+	w.mu.Lock()
+	w.finish(id, 0)
+	w.mu.Unlock()
+	go w.work(id)
+}
+
+// finish gives back what worker id was at. It holds the lock.
+func (w *Workers) finish(id int, res int32) {
+	s := w.running[id]
+	w.running[id] = nil // before the entry is given back, which may then become another operation
+	s.Link.Res = res
+	if w.yield(s) {
+		w.mu.Unlock()
+		w.wake()
+		w.mu.Lock()
+	}
+}
+
+// yield has s reaped and reports whether there was nothing to reap before.
+func (w *Workers) yield(s *ring.SQE) bool {
 	for {
 		old := w.done.Load()
 		s.Link.Next = old

@@ -45,7 +45,7 @@ func reapUntil(t testing.TB, w *fallback.Workers, fn func(*ring.SQE, int32), con
 
 func TestWorkersWithdraw(t *testing.T) {
 	var wakes atomic.Int32
-	w := fallback.NewWorkers(1, func() { wakes.Add(1) })
+	w := fallback.NewWorkers(1, fallback.Execute, func() { wakes.Add(1) })
 	defer w.Close()
 	first, release := hold(t, w)
 	file := temporary(t, "content")
@@ -77,7 +77,7 @@ func TestWorkersWithdraw(t *testing.T) {
 // An entry that was withdrawn or is done becomes another operation at once. Were there a stale pointer to
 // it anywhere, it would be executed twice, or lost.
 func TestWorkersReuse(t *testing.T) {
-	w := fallback.NewWorkers(4, func() {})
+	w := fallback.NewWorkers(4, fallback.Execute, func() {})
 	defer w.Close()
 	file := temporary(t, string(text(256)))
 	const slots = 32
@@ -122,7 +122,7 @@ func TestWorkersReuse(t *testing.T) {
 // Close does not wait for a job that hangs, and leaves no goroutine of those that are idle.
 func TestWorkersClose(t *testing.T) {
 	before := runtime.NumGoroutine()
-	w := fallback.NewWorkers(3, func() {})
+	w := fallback.NewWorkers(3, fallback.Execute, func() {})
 	_, release := hold(t, w)
 	w.Start(read(temporary(t, "x"), make([]byte, 1), 0))
 	w.Close()

@@ -87,8 +87,10 @@ func (l *Loop) shutdown() error {
 }
 
 func (l *Loop) releaseQueue() error {
-	if l.workers != nil {
-		l.workers.Close()
+	for _, w := range l.lanes {
+		if w != nil {
+			w.Close()
+		}
 	}
 	if l.spare >= 0 {
 		sys.Close(l.spare)
@@ -118,14 +120,7 @@ func (h *handle) shut() {
 	if h.closing {
 		return
 	}
-	switch self := h.self.(type) {
-	case *Conn:
-		self.Close(nil)
-	case *Listener:
-		self.Close(nil)
-	case *File:
-		self.Close(nil)
-	}
+	h.self.Close(nil)
 }
 
 // stopClocks stops what is no operation: it never calls back.

@@ -50,6 +50,8 @@ func (l *Loop) complete(o *op, c ring.CQE) {
 		l.pathDone(o, c.Res)
 	case kindWatch:
 		l.watched(o, c.Res)
+	case kindCall:
+		l.called(o, c.Res)
 	case kindPending:
 		l.pendingDone(o, c.Res)
 	case kindRaw:
@@ -57,7 +59,7 @@ func (l *Loop) complete(o *op, c ring.CQE) {
 	case kindCancel:
 		l.canceled(o, c.Res)
 	case kindClose:
-		l.descriptorClosed(o, c.Res)
+		l.closeDone(o, c.Res)
 	case kindRelease:
 		l.retire(o)
 	default:

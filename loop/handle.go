@@ -14,8 +14,8 @@ type DoneFunc func(err error)
 // anything old could reach it.
 type handle struct {
 	l          *Loop
-	self       any
-	fd         int32
+	self       closer // the Listener, Conn, ... that this is part of
+	fd         int32  // -1 if it has none
 	closing    bool // Close was called
 	gone       bool // the descriptor is closed
 	ops        int  // operations that are not retired
@@ -25,8 +25,11 @@ type handle struct {
 	next, prev *handle
 }
 
+// closer is what Loop.Close asks of a handle.
+type closer interface{ Close(fn DoneFunc) }
+
 // open enters h among the loop's handles.
-func (h *handle) open(l *Loop, self any, fd int32) {
+func (h *handle) open(l *Loop, self closer, fd int32) {
 	h.l, h.self, h.fd = l, self, fd
 	l.handles.add(h)
 }
@@ -53,6 +56,10 @@ func (h *handle) close(fn DoneFunc, cancelAll func()) {
 
 // closeDescriptor sends the CLOSE through the queue, so that a poller's state dies with the number.
 func (l *Loop) closeDescriptor(h *handle) {
+	if h.fd < 0 {
+		l.descriptorClosed(h, 0)
+		return
+	}
 	o := l.internal(kindClose, nil)
 	o.h = h
 	o.sqe.Opcode = ring.OpClose
@@ -63,11 +70,16 @@ func (l *Loop) closeDescriptor(h *handle) {
 	l.submit(o)
 }
 
-// descriptorClosed hands h to the close phase.
-func (l *Loop) descriptorClosed(o *op, res int32) {
+// closeDone ends the CLOSE of a handle.
+func (l *Loop) closeDone(o *op, res int32) {
 	h := o.h
 	o.h = nil
 	l.retire(o)
+	l.descriptorClosed(h, res)
+}
+
+// descriptorClosed hands h to the close phase.
+func (l *Loop) descriptorClosed(h *handle, res int32) {
 	h.gone = true
 	h.closeErr = res
 	l.handles.remove(h)

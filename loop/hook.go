@@ -77,6 +77,9 @@ func (h *Hook) Ref() *Hook {
 	return h
 }
 
+// HasRef reports whether the hook keeps Run from returning while it is active.
+func (h *Hook) HasRef() bool { return !h.unref }
+
 // hookList is the active hooks of one phase, in the order of their start.
 type hookList struct {
 	hooks  []*Hook
@@ -163,6 +166,20 @@ func (i *Immediate) Unref() *Immediate {
 	}
 	return i
 }
+
+// Ref undoes Unref. It returns i.
+func (i *Immediate) Ref() *Immediate {
+	if i.unref {
+		i.unref = false
+		if i.queued {
+			i.l.refs++
+		}
+	}
+	return i
+}
+
+// HasRef reports whether the immediate keeps Run from returning until it has run.
+func (i *Immediate) HasRef() bool { return !i.unref }
 
 func (l *Loop) runImmediates() {
 	q := &l.immediates

@@ -40,7 +40,8 @@ type Loop struct {
 	buffers    *bufferGroup
 	returned   bool // a buffer came back since the parked receives were looked at
 	spare      int  // a descriptor in reserve, given up to shed connections when the table is full
-	workers    *fallback.Workers
+	lanes      [laneCount]*fallback.Workers
+	employed   bool // a lane was ever used
 	timers     timerHeap
 	ticks      funcQueue
 	immediates immediateList
@@ -262,9 +263,9 @@ func (l *Loop) turn(limit time.Duration) error {
 // poll submits, waits, and dispatches what completed: at most MaxEvents, so that a flood starves neither timers nor posts.
 func (l *Loop) poll(limit time.Duration) error {
 	l.submitAll()
-	if l.workers != nil {
+	if l.employed {
 		// Their wake may have ended an Enter since they were last looked at, one that made room in a full queue.
-		l.workers.Reap(l.worked)
+		l.reapLanes()
 	}
 	timeout := limit
 	if limit != 0 {
@@ -292,8 +293,8 @@ func (l *Loop) poll(limit time.Duration) error {
 		l.metrics.Completions += uint64(l.reaped)
 	}
 	l.dispatch()
-	if l.workers != nil {
-		l.workers.Reap(l.worked)
+	if l.employed {
+		l.reapLanes()
 		l.runReady()
 	}
 	l.runPosts()
@@ -354,15 +355,6 @@ func (l *Loop) runReady() {
 		l.complete(o, ring.CQE{Res: o.res})
 	}
 	l.drainTicks()
-}
-
-// worked takes an entry back from a worker.
-func (l *Loop) worked(s *ring.SQE, res int32) {
-	if o := l.slots.find(s.UserData); o != nil {
-		o.state = stateHeld
-		o.res = res
-		l.ready.push(o)
-	}
 }
 
 // runPending runs the callbacks of operations whose result was known when they started. What they start waits

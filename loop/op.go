@@ -42,6 +42,21 @@ func (o Op) Unref() Op {
 	return o
 }
 
+// Ref undoes Unref. It returns o.
+func (o Op) Ref() Op {
+	if p := o.find(); p != nil && p.unref {
+		p.unref = false
+		o.l.refs++
+	}
+	return o
+}
+
+// HasRef reports whether the operation keeps Run from returning.
+func (o Op) HasRef() bool {
+	p := o.find()
+	return p != nil && !p.unref
+}
+
 // Active reports whether the final callback is still to come.
 func (o Op) Active() bool { return o.find() != nil }
 
@@ -82,6 +97,7 @@ const (
 	kindStat
 	kindFile // one call on an open file that gives no more than success
 	kindPath // the same on a name
+	kindCall // a function on a lane
 )
 
 var kindNames = [...]string{
@@ -90,7 +106,15 @@ var kindNames = [...]string{
 	kindRecvMultishot: "RecvMultishot", kindSend: "Send", kindShutdown: "CloseWrite", kindTransmit: "transmit",
 	kindRead: "Read", kindWrite: "Write", kindReadVec: "ReadVecAt", kindWriteVec: "WriteVecAt",
 	kindSync: "Sync", kindFlush: "fsync", kindOpen: "Open", kindStat: "Stat",
-	kindFile: "file operation", kindPath: "path operation",
+	kindFile: "file operation", kindPath: "path operation", kindCall: "call",
+}
+
+// name is the method that started o.
+func (o *op) name() string {
+	if o.kind == kindCall && o.extra != nil {
+		return o.extra.syscall
+	}
+	return kindNames[o.kind]
 }
 
 type state uint8
@@ -148,6 +172,7 @@ type extra struct {
 	bufs    [][]byte
 	stat    *ring.Statx
 	cancel  func()
+	job     job
 	where   []uintptr
 }
 

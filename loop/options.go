@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime"
 	"strconv"
 	"time"
 
@@ -39,6 +40,12 @@ type Options struct {
 	// exist only for opcodes that the kernel lacks. The environment variable LOOP_WORKERS overrides it.
 	Workers int
 
+	// NameWorkers is how many look-ups of names with the system's resolver may be under way. Default 16. Both backends.
+	NameWorkers int
+
+	// UserWorkers is how many functions given to Work run at once. Default 4, or GOMAXPROCS if that is more. Both backends.
+	UserWorkers int
+
 	// Without masks features of the kernel off, to test how the loop does without them. io_uring only.
 	Without ring.Feature
 
@@ -56,6 +63,8 @@ func (o Options) withDefaults() Options {
 	o.Buffers = orDefault(o.Buffers, 512)
 	o.BufferSize = orDefault(o.BufferSize, 65536)
 	o.Workers = orDefault(o.Workers, fallback.DefaultWorkers)
+	o.NameWorkers = orDefault(o.NameWorkers, fallback.DefaultWorkers)
+	o.UserWorkers = orDefault(o.UserWorkers, max(4, runtime.GOMAXPROCS(0)))
 	return o
 }
 
@@ -79,6 +88,8 @@ func (o Options) check() error {
 		{"Buffers", o.Buffers, 1, 32768},
 		{"BufferSize", o.BufferSize, 1, 1 << 24},
 		{"Workers", o.Workers, 1, 1024},
+		{"NameWorkers", o.NameWorkers, 1, 1024},
+		{"UserWorkers", o.UserWorkers, 1, 1024},
 	} {
 		if field.value < field.min || field.value > field.max {
 			return fmt.Errorf("loop: Options.%s is %d, not within %d and %d", field.name, field.value, field.min, field.max)

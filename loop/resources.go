@@ -44,7 +44,7 @@ func (l *Loop) ActiveResources() []Resource {
 		if o.unref {
 			return
 		}
-		r := Resource{Kind: kindNames[o.kind], FD: -1, Where: o.where()}
+		r := Resource{Kind: o.name(), FD: -1, Where: o.where()}
 		if o.h != nil {
 			r.FD = int(o.h.fd)
 		} else if o.sqe.FD > 0 {

@@ -4,7 +4,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/proactor-go/proactor/fallback"
 	"github.com/proactor-go/proactor/internal/sys"
 	"github.com/proactor-go/proactor/ring"
 )
@@ -230,8 +229,10 @@ func (l *Loop) cancel(o *op, why cause) {
 	case stateQueued:
 		l.cancelEntry(o, 0)
 	case stateWorker:
-		if l.workers.Withdraw(&o.sqe) {
+		if l.workers(o).Withdraw(&o.sqe) {
 			l.settle(o, -ecanceled)
+		} else if o.extra != nil && o.extra.cancel != nil { // it runs, and can be told to end early
+			o.extra.cancel()
 		}
 	case stateHeld:
 		if l.parked.remove(o) || l.unqueue(o) || o.kind == kindAccept {
@@ -277,15 +278,4 @@ func (l *Loop) canceled(c *op, res int32) {
 		}
 	})
 	t.Reset(time.Millisecond << min(misses, 7))
-}
-
-// detour runs an entry that the queue lacks on a worker.
-func (l *Loop) detour(o *op) {
-	if l.workers == nil {
-		// Not l.wake: the loop does not look at the workers again once it has announced its sleep.
-		l.workers = fallback.NewWorkers(l.options.Workers, func() { _ = l.queue.Wake() })
-	}
-	o.state, o.detoured = stateWorker, true
-	o.sqe.Link = ring.Link{} // what an earlier step left there, the workers would take for bytes of this one
-	l.workers.Start(&o.sqe)
 }

@@ -120,6 +120,9 @@ func (t *Timer) Ref() *Timer {
 	return t
 }
 
+// HasRef reports whether the timer keeps Run from returning while it is armed.
+func (t *Timer) HasRef() bool { return !t.unref }
+
 // runTimers runs what was due when the phase began. What is started meanwhile waits for the next phase, however short.
 func (l *Loop) runTimers() {
 	last := l.timers.started
