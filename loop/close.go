@@ -108,6 +108,7 @@ func (l *Loop) releaseQueue() error {
 	l.life.Lock()
 	defer l.life.Unlock()
 	l.life.done = true
+	close(l.gone)
 	if l.life.bound {
 		l.thread.Store(0) // from here on the goroutine may change threads, and nobody can do harm
 		runtime.UnlockOSThread()

@@ -71,8 +71,9 @@ type Loop struct {
 		done   bool
 		asking []chan error
 	}
-	closing atomic.Bool // a Close was asked for, by whomever
-	shut    bool        // Loop.Close has begun
+	closing atomic.Bool   // a Close was asked for, by whomever
+	gone    chan struct{} // closed when Close is through
+	shut    bool          // Loop.Close has begun
 }
 
 // New returns a loop on io_uring, or, where that is missing or blocked, on the queue in user space:
@@ -98,6 +99,7 @@ func New(o Options) (*Loop, error) {
 		options:  o,
 		cqes:     make([]ring.CQE, o.MaxEvents),
 		origin:   time.Now(),
+		gone:     make(chan struct{}),
 	}
 	l.spare = -1
 	return l, nil

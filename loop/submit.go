@@ -221,6 +221,9 @@ func (l *Loop) cancel(o *op, why cause) {
 	case kindSend, kindShutdown:
 		o.h.self.(*Conn).cancelSend(o)
 		return
+	case kindReader:
+		o.extra.reader.recv.Cancel()
+		return
 	case kindSync:
 		o.h.self.(*File).cancelSync(o)
 		return
