@@ -61,7 +61,8 @@ type Loop struct {
 	now    time.Duration // since origin, cached per turn, unless it is stale
 	stale  bool          // the turn has waited since now was taken: most turns never ask
 
-	running bool // bound thread only
+	running  bool // bound thread only
+	embedded bool // FD was called: between two runs a foreign loop waits
 
 	// life guards what Close from another goroutine must know.
 	life struct {
@@ -187,6 +188,9 @@ func (l *Loop) run(turns func() error) error {
 	}
 	err := turns()
 	l.stop.Store(false)
+	if err == nil && l.embedded {
+		_, err = l.doze()
+	}
 	if err == nil && l.closeAsked() {
 		return l.shutdown()
 	}
@@ -320,9 +324,6 @@ func (l *Loop) waitTime() time.Duration {
 	}
 	return max(t.when-time.Since(l.origin), 0)
 }
-
-// BackendTimeout returns how long the loop would wait in its next turn: 0 if it has work, below 0 if it has nothing to wait for but completions.
-func (l *Loop) BackendTimeout() time.Duration { return l.waitTime() }
 
 // dispatch runs the callbacks of what was reaped. The position advances before each callback, so a panic loses none.
 func (l *Loop) dispatch() {
