@@ -96,6 +96,7 @@ func (l *Loop) releaseQueue() error {
 		sys.Close(l.spare)
 		l.spare = -1
 	}
+	l.mail.await(closeGrace)
 	err := l.queue.Close()
 	if l.buffers != nil {
 		l.buffers.ring = false // what the program kept may come back later, but no longer to the queue

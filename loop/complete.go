@@ -54,6 +54,8 @@ func (l *Loop) complete(o *op, c ring.CQE) {
 		l.called(o, c.Res)
 	case kindReader:
 		l.readerDone(o, c.Res)
+	case kindMessage:
+		l.messaged(o, c.Res)
 	case kindPending:
 		l.pendingDone(o, c.Res)
 	case kindRaw:

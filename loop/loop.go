@@ -51,6 +51,7 @@ type Loop struct {
 	closed     []*handle // whose CLOSE has completed, for the close phase
 
 	posts   postQueue
+	mail    mail
 	batch   *post // posts taken over, in order
 	asleep  atomic.Bool
 	stop    atomic.Bool
@@ -103,6 +104,7 @@ func New(o Options) (*Loop, error) {
 		gone:     make(chan struct{}),
 	}
 	l.spare = -1
+	l.mail.open(queue)
 	return l, nil
 }
 
@@ -188,6 +190,9 @@ func (l *Loop) run(turns func() error) error {
 	}
 	err := turns()
 	l.stop.Store(false)
+	if err == nil && l.mail.sending > 0 {
+		err = l.sendMail()
+	}
 	if err == nil && l.embedded {
 		_, err = l.doze()
 	}

@@ -99,6 +99,7 @@ const (
 	kindPath // the same on a name
 	kindCall // a function on a lane
 	kindReader
+	kindMessage // wakes another loop
 )
 
 var kindNames = [...]string{
@@ -108,7 +109,7 @@ var kindNames = [...]string{
 	kindRead: "Read", kindWrite: "Write", kindReadVec: "ReadVecAt", kindWriteVec: "WriteVecAt",
 	kindSync: "Sync", kindFlush: "fsync", kindOpen: "Open", kindStat: "Stat",
 	kindFile: "file operation", kindPath: "path operation", kindCall: "call",
-	kindReader: "Reader",
+	kindReader: "Reader", kindMessage: "PostTo",
 }
 
 // name is the method that started o.

@@ -200,7 +200,7 @@ func (l *Loop) retry(o *op, res int32) bool {
 
 // cancel asks for the end of o. It never calls back and never fails.
 func (l *Loop) cancel(o *op, why cause) {
-	if o.cause != causeNone || o.kind == kindCancel || o.kind == kindClose || o.kind == kindRelease {
+	if o.cause != causeNone || o.kind == kindCancel || o.kind == kindClose || o.kind == kindRelease || o.kind == kindMessage {
 		return
 	}
 	switch o.state {
