@@ -56,6 +56,8 @@ func (l *Loop) complete(o *op, c ring.CQE) {
 		l.readerDone(o, c.Res)
 	case kindMessage:
 		l.messaged(o, c.Res)
+	case kindFileWatch:
+		o.h.self.(*FileWatcher).fileEvents(o, c.Res)
 	case kindPending:
 		l.pendingDone(o, c.Res)
 	case kindRaw:

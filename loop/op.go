@@ -100,6 +100,7 @@ const (
 	kindCall // a function on a lane
 	kindReader
 	kindMessage // wakes another loop
+	kindFileWatch
 )
 
 var kindNames = [...]string{
@@ -110,6 +111,7 @@ var kindNames = [...]string{
 	kindSync: "Sync", kindFlush: "fsync", kindOpen: "Open", kindStat: "Stat",
 	kindFile: "file operation", kindPath: "path operation", kindCall: "call",
 	kindReader: "Reader", kindMessage: "PostTo",
+	kindFileWatch: "FileWatcher.Watch",
 }
 
 // name is the method that started o.
