@@ -604,6 +604,49 @@ func TestL07CloseOfALoopWhoseGoroutineEnded(t *testing.T) {
 	}
 }
 
+// What a goroutine started before the first Run is not its thread's: that may end, as the threads of locked goroutines do, and take
+// nothing along. io_uring would cancel, later on, what an exiting thread had submitted.
+func TestM09StartedOnAThreadThatEnded(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		r, w := pipe(t)
+		name := filepath.Join(t.TempDir(), "file")
+		data := noise(300_000)
+		require.NoError(t, os.WriteFile(name, data, 0o600))
+		done := 0
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			runtime.LockOSThread() // and never unlocked
+			l.Watch(int(r.Fd()), loop.Readable, func(_ loop.Events, err error) {
+				if err == nil {
+					done++
+					l.Stop()
+				}
+			})
+			l.Open(name, os.O_RDONLY, 0, func(f *loop.File, err error) {
+				if err != nil {
+					panic(err)
+				}
+				f.ReadAt(make([]byte, len(data)), 0, func(b []byte, err error) {
+					if err != nil || string(b) != string(data) {
+						panic("wrong data")
+					}
+					done++
+					f.Close(nil)
+				})
+			})
+		}()
+		<-ended
+		for done == 0 {
+			require.NoError(t, l.RunOnce())
+		}
+		_, err := w.Write([]byte("x"))
+		require.NoError(t, err)
+		require.NoError(t, l.Run())
+		require.Equal(t, 2, done)
+	})
+}
+
 func TestL09LoopTime(t *testing.T) {
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 		var first time.Time
