@@ -23,7 +23,6 @@ import (
 //	N05  write before connect: there is no Conn before it is connected
 //	N09  try-write: Send only queues; what is left of the case is the accounting, in TestN09Queued
 //	N17  a buffer provider of the user's: the loop provides, and exhaustion is TestE07 of section M
-//	N23  adopting a descriptor: a Conn comes from Accept or Dial; the way out is TestDetach
 //
 // The auto-close of N02 and the read-stop of N10 and N13 have no counterpart: a failed Dial gives no Conn, and a
 // program stops reading by starting no receive, or by Cancel.

@@ -43,3 +43,21 @@ func setLen(to *ring.RawSockaddrAny, n uint8) { to.Addr.Len = n }
 func keepAliveTimes(int, int) error { return nil }
 
 func maxBacklog() int { return unix.SOMAXCONN }
+
+// Pipe makes a pipe whose ends are non-blocking and close-on-exec.
+func Pipe() (r, w int, err error) {
+	var ends [2]int
+	if err = unix.Pipe(ends[:]); err != nil {
+		return -1, -1, err
+	}
+	for _, fd := range ends {
+		if err == nil {
+			err = Prepare(fd)
+		}
+	}
+	if err != nil {
+		Close(ends[0])
+		Close(ends[1])
+	}
+	return ends[0], ends[1], err
+}

@@ -80,3 +80,10 @@ var maxBacklog = sync.OnceValue(func() int {
 	}
 	return n
 })
+
+// Pipe makes a pipe whose ends are non-blocking and close-on-exec.
+func Pipe() (r, w int, err error) {
+	var ends [2]int
+	err = unix.Pipe2(ends[:], unix.O_NONBLOCK|unix.O_CLOEXEC)
+	return ends[0], ends[1], err
+}

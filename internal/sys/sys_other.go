@@ -51,6 +51,10 @@ func SetWriteBuffer(int, int) error                   { return errUnsupported }
 func ShutdownWrite(int) int32                         { return -1 }
 func Dup(int) (int, error)                            { return -1, errUnsupported }
 func Close(int)                                       {}
+func Inspect(int) (Stream, error)                     { return Stream{}, errUnsupported }
+func Connected(int) error                             { return errUnsupported }
+func Prepare(int) error                               { return errUnsupported }
+func Pipe() (r, w int, err error)                     { return -1, -1, errUnsupported }
 func SpareFD() int                                    { return -1 }
 func Shed(int) int                                    { return 0 }
 func OpenFlags(flag int) uint32                       { return uint32(flag) }
