@@ -2,6 +2,7 @@ package loop
 
 import (
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"unsafe"
@@ -10,10 +11,8 @@ import (
 	"github.com/proactor-go/proactor/ring"
 )
 
-// Dial connects to a TCP address: network is "tcp", "tcp4" or "tcp6", address an IP address and a port. The defaults are those of package net:
-// TCP_NODELAY and keep-alive are on. connect(2): IORING_OP_CONNECT.
-func (l *Loop) Dial(network, address string, fn ConnFunc) Op {
-	needCallback("Dial", fn == nil)
+// connect is a Dial to an IP address. connect(2): IORING_OP_CONNECT.
+func (d *Dialer) connect(l *Loop, network, address string, fn ConnFunc) Op {
 	o := l.start(kindConnect, nil, fn)
 	x := l.slots.more(o)
 	x.name, x.syscall = network, "socket"
@@ -34,11 +33,10 @@ func (l *Loop) Dial(network, address string, fn ConnFunc) Op {
 		return l.settle(o, sys.Result(err))
 	}
 	o.sqe.FD = int32(fd)
-	x.syscall = "setsockopt"
-	if err = sys.SetNoDelay(fd, true); err == nil {
-		err = sys.SetKeepAlive(fd, defaultKeepAlive(0))
-	}
-	if err != nil {
+	if x.syscall, err = d.setUp(fd, network, address, addr.IP.Is4()); err != nil {
+		if x.syscall == "" {
+			x.err = err
+		}
 		return l.settle(o, sys.Result(err))
 	}
 	x.syscall = "connect"
@@ -47,6 +45,34 @@ func (l *Loop) Dial(network, address string, fn ConnFunc) Op {
 	o.sqe.Len = addr.Encode(&x.addr)
 	l.submit(o)
 	return l.op(o)
+}
+
+// setUp prepares a socket to connect with; call names the system call that failed, if it was one.
+func (d *Dialer) setUp(fd int, network, address string, is4 bool) (call string, err error) {
+	if !d.Delay {
+		if err := sys.SetNoDelay(fd, true); err != nil {
+			return "setsockopt", err
+		}
+	}
+	if err := sys.SetKeepAlive(fd, defaultKeepAlive(d.KeepAlive)); err != nil {
+		return "setsockopt", err
+	}
+	if d.Control != nil {
+		h := handle{fd: int32(fd)}
+		err := d.Control(network, address, &rawConn{&h})
+		h.closing = true // a RawConn that was kept is of no use
+		if err != nil {
+			return "", err
+		}
+	}
+	if d.LocalAddr != (netip.AddrPort{}) {
+		local := d.LocalAddr.Addr().Unmap()
+		if local.IsValid() && local.Is4() != is4 {
+			return "", &net.AddrError{Err: "not of the family of LocalAddr", Addr: address}
+		}
+		return "bind", sys.BindLocal(fd, local, d.LocalAddr.Port(), is4)
+	}
+	return "", nil
 }
 
 // connected ends a Dial.

@@ -238,9 +238,11 @@ func TestN02ConnectRefused(t *testing.T) {
 }
 
 // blackHole returns an address whose SYNs are dropped: that of a listener whose queue is full.
-func blackHole(t *testing.T, l *loop.Loop) string {
+func blackHole(t *testing.T, l *loop.Loop) string { return blackHoleAt(t, l, "127.0.0.1:0") }
+
+func blackHoleAt(t *testing.T, l *loop.Loop, at string) string {
 	t.Helper()
-	ln, err := loop.ListenConfig{Backlog: 1}.Listen(l, "tcp", "127.0.0.1:0")
+	ln, err := loop.ListenConfig{Backlog: 1}.Listen(l, "tcp", at)
 	require.NoError(t, err)
 	address := ln.Addr().String()
 	for range 64 {
@@ -470,7 +472,7 @@ func TestN20AddressErrors(t *testing.T) {
 		requireOpError(t, err, "listen", syscall.EADDRNOTAVAIL)
 
 		for _, bad := range []struct{ network, address string }{
-			{"udp", "127.0.0.1:0"}, {"tcp", "127.0.0.1"}, {"tcp", "127.0.0.1:no-such-port"}, {"tcp", "localhost.invalid:1"},
+			{"udp", "127.0.0.1:0"}, {"tcp", "127.0.0.1"}, {"tcp", "127.0.0.1:no-such-port"}, {"tcp", "localhost:no-such-port"},
 			{"tcp4", "[::1]:1"}, {"tcp6", "127.0.0.1:1"},
 		} {
 			_, err := l.Listen(bad.network, bad.address)
@@ -487,6 +489,8 @@ func TestN20AddressErrors(t *testing.T) {
 			require.NoError(t, l.Run())
 			require.Equal(t, 1, calls)
 		}
+		_, err = l.Listen("tcp", "localhost:1")
+		require.ErrorContains(t, err, "not an IP address")
 		l.Dial("tcp", ":80", func(_ *loop.Conn, err error) {
 			var addrErr *net.AddrError
 			require.ErrorAs(t, err, &addrErr)
