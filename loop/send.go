@@ -26,11 +26,14 @@ func (c *Conn) Send(b []byte, fn IOFunc) Op {
 	return c.l.op(o)
 }
 
-// SendVec sends all of bufs, in order, as one send. The outer slice is lent too.
+// SendVec sends all of bufs, in order, as one send. The outer slice is lent too. A packet may have at most 1024 buffers (EMSGSIZE).
 func (c *Conn) SendVec(bufs [][]byte, fn VecFunc) Op {
 	size := 0
 	for _, b := range bufs {
 		size += len(b)
+	}
+	if c.via.packets && len(bufs) > sys.MaxIov && !c.closing {
+		return c.l.settle(c.l.start(kindSend, &c.handle, fn), -int32(syscall.EMSGSIZE))
 	}
 	o := c.startSend(fn, size)
 	o.sqe.Len = uint64(size)
@@ -123,7 +126,7 @@ func (c *Conn) transmit() {
 	o.sqe.OpFlags = c.via.sendOpFlags
 	c.tx = o
 	next := head.next
-	if (next == nil || next.kind == kindShutdown) && (head.extra == nil || head.extra.bufs == nil) {
+	if (next == nil || next.kind == kindShutdown || c.via.packets) && (head.extra == nil || head.extra.bufs == nil) {
 		c.covered = 1
 		o.sqe.Opcode = c.via.send
 		o.sqe.Addr, o.sqe.Len = head.sqe.Addr, min(head.sqe.Len, maxIO)
@@ -173,6 +176,9 @@ func (c *Conn) gather(x *extra) (covered int) {
 		}
 		x.iov = appendVec(x.iov, o.extra.bufs, o.done, sys.MaxIov)
 		total += int(o.sqe.Len) - o.done
+		if c.via.packets {
+			break
+		}
 	}
 	return covered
 }

@@ -23,6 +23,8 @@ type route struct {
 	recvCall    string // the system calls, as errors name them
 	sendCall    string
 	shuts       bool // knows shutdown(2)
+	packets     bool // each send is one packet
+	passes      bool // carries descriptors
 }
 
 var (
@@ -30,6 +32,15 @@ var (
 		recv: ring.OpRecv, recvFlags: ring.Stream, recvCall: "recv", dontWait: sys.DontWait,
 		multishot: ring.Multishot | ring.BufferSelect | ring.Stream,
 		send:      ring.OpSend, sendFlags: ring.Stream, sendOpFlags: sys.SendFlags, sendCall: "send", shuts: true,
+	}
+	// A receive of a Unix socket may end short before what a descriptor was sent with, though more is there.
+	unixRoute = route{
+		recv: ring.OpRecv, recvCall: "recv", dontWait: sys.DontWait, multishot: ring.Multishot | ring.BufferSelect,
+		send: ring.OpSend, sendFlags: ring.Stream, sendOpFlags: sys.SendFlags, sendCall: "send", shuts: true, passes: true,
+	}
+	packetRoute = route{
+		recv: ring.OpRecv, recvCall: "recv", dontWait: sys.DontWait, multishot: ring.Multishot | ring.BufferSelect,
+		send: ring.OpSend, sendOpFlags: sys.SendFlags, sendCall: "send", shuts: true, passes: true, packets: true,
 	}
 	// What is no socket has no flags: its descriptor is non-blocking.
 	fileRoute = route{
@@ -40,6 +51,10 @@ var (
 
 func routeOf(network string) *route {
 	switch network {
+	case "unix":
+		return &unixRoute
+	case "unixpacket":
+		return &packetRoute
 	case "pipe", "device":
 		return &fileRoute
 	}
@@ -58,6 +73,14 @@ func (l *Loop) Stream(fd int) (*Conn, error) {
 	if l.shut {
 		return nil, ErrClosed
 	}
+	c, err := l.own(fd)
+	if err != nil {
+		return nil, fmt.Errorf("loop: Stream: descriptor %d: %w", fd, err)
+	}
+	return c, nil
+}
+
+func (l *Loop) own(fd int) (*Conn, error) {
 	s, err := l.inspect(fd)
 	if err == nil && s.Listening {
 		err = &sys.Refusal{Reason: "a listening socket, adopt it as a Listener", Errno: syscall.EINVAL}
@@ -69,7 +92,7 @@ func (l *Loop) Stream(fd int) (*Conn, error) {
 		err = sys.Prepare(fd)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("loop: Stream: descriptor %d: %w", fd, err)
+		return nil, err
 	}
 	return l.stream(fd, s), nil
 }

@@ -235,7 +235,7 @@ func (l *Loop) cancel(o *op, why cause) {
 			o.extra.cancel()
 		}
 	case stateHeld:
-		if l.parked.remove(o) || l.unqueue(o) || o.kind == kindAccept {
+		if l.parked.remove(o) || l.unqueue(o) || o.kind == kindAccept || o.kind == kindConnect {
 			l.settle(o, -ecanceled)
 		}
 	}

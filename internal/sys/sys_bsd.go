@@ -16,6 +16,8 @@ const (
 	StatMask    = 0
 	MaxIov      = 1024
 	Direct      = 0
+
+	abstractNames = false
 )
 
 // ReadNow cannot be done here.
@@ -24,8 +26,8 @@ func ReadNow(int32, []byte, int64) int32 { return -int32(unix.EOPNOTSUPP) }
 // ThreadID returns 0: there is no portable id, and a call on the wrong thread goes unnoticed.
 func ThreadID() int64 { return 0 }
 
-func socket(family int) (int, error) {
-	fd, err := unix.Socket(family, unix.SOCK_STREAM, 0)
+func socket(family, kind int) (int, error) {
+	fd, err := unix.Socket(family, kind, 0)
 	if err != nil {
 		return -1, err
 	}

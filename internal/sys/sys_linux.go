@@ -24,6 +24,8 @@ const (
 	StatMask = unix.STATX_BASIC_STATS
 	// MaxIov is how many buffers one system call takes.
 	MaxIov = 1024
+	// abstractNames: a Unix socket may have a name that is no path.
+	abstractNames = true
 	// Direct opens a file past the page cache.
 	Direct = unix.O_DIRECT
 )
@@ -45,8 +47,8 @@ func ReadNow(fd int32, b []byte, off int64) int32 {
 	return int32(n)
 }
 
-func socket(family int) (int, error) {
-	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+func socket(family, kind int) (int, error) {
+	return unix.Socket(family, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 }
 
 func setLen(*ring.RawSockaddrAny, uint8) {}
