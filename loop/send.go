@@ -126,7 +126,7 @@ func (c *Conn) transmit() {
 	o.sqe.OpFlags = c.via.sendOpFlags
 	c.tx = o
 	next := head.next
-	if (next == nil || next.kind == kindShutdown || c.via.packets) && (head.extra == nil || head.extra.bufs == nil) {
+	if (next == nil || next.kind == kindShutdown || c.via.packets) && (head.extra == nil || head.extra.bufs == nil && !head.carries()) {
 		c.covered = 1
 		o.sqe.Opcode = c.via.send
 		o.sqe.Addr, o.sqe.Len = head.sqe.Addr, min(head.sqe.Len, maxIO)
@@ -143,6 +143,10 @@ func (c *Conn) transmit() {
 	}
 	x.msg = ring.Msghdr{Iov: unsafe.SliceData(x.iov)}
 	x.msg.SetIovlen(len(x.iov))
+	if head.carries() {
+		x.control = sys.AttachRights(&x.msg, head.extra.fds)
+		o.sqe.OpFlags = sys.SendOnce
+	}
 	o.sqe.Opcode = ring.OpSendmsg
 	o.sqe.Addr = unsafe.Pointer(&x.msg)
 	l.submit(o)
@@ -165,6 +169,9 @@ func (c *Conn) gather(x *extra) (covered int) {
 	x.iov = x.iov[:0]
 	total := 0
 	for o := c.sends.head; o != nil && o.kind == kindSend && len(x.iov) < maxCoalesced && total < maxTransmit; o = o.next {
+		if covered > 0 && (c.via.packets || o.carries()) {
+			break
+		}
 		covered++
 		if o.extra == nil || o.extra.bufs == nil {
 			if o.sqe.Len > 0 {
@@ -176,9 +183,6 @@ func (c *Conn) gather(x *extra) (covered int) {
 		}
 		x.iov = appendVec(x.iov, o.extra.bufs, o.done, sys.MaxIov)
 		total += int(o.sqe.Len) - o.done
-		if c.via.packets {
-			break
-		}
 	}
 	return covered
 }

@@ -181,7 +181,7 @@ func (l *Loop) retry(o *op, res int32) bool {
 		return true
 	case syscall.EAGAIN:
 		switch o.sqe.Opcode {
-		case ring.OpRecv, ring.OpAccept, ring.OpRead, ring.OpReadv:
+		case ring.OpRecv, ring.OpRecvmsg, ring.OpAccept, ring.OpRead, ring.OpReadv:
 			l.pollFirst(o, sys.PollIn)
 			return true
 		case ring.OpSend, ring.OpSendmsg, ring.OpWrite, ring.OpWritev:

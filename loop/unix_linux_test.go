@@ -55,3 +55,41 @@ func TestX01AbstractNames(t *testing.T) {
 		}
 	})
 }
+
+// Descriptors for which the process has no room are lost: the receive says so, and hands over the others.
+func TestX06NoRoomForDescriptors(t *testing.T) {
+	withFewDescriptors(t, func(t *testing.T) {
+		forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+			server, client := connectOursOver(t, l, "unix")
+			file := message(t, "")
+			fds := []int{fdOf(file), fdOf(file), fdOf(file)}
+			client.SendFDs([]byte("x"), fds, func(_ []byte, err error) { require.NoError(t, err) })
+			require.NoError(t, l.Run())
+			release := fillTable(t, 2)
+			calls := 0
+			server.RecvFDs(make([]byte, 8), func(b []byte, got []int, err error) {
+				calls++
+				require.ErrorIs(t, err, syscall.EMFILE)
+				require.Equal(t, "x", string(b))
+				require.Len(t, got, 2)
+				for _, fd := range got {
+					require.NoError(t, syscall.Close(fd))
+				}
+			})
+			require.NoError(t, l.Run())
+			release()
+			require.Equal(t, 1, calls)
+			client.SendFDs([]byte("y"), fds, nil)
+			server.RecvFDs(make([]byte, 8), func(_ []byte, got []int, err error) {
+				calls++
+				require.NoError(t, err)
+				require.Len(t, got, 3)
+				for _, fd := range got {
+					require.NoError(t, syscall.Close(fd))
+				}
+			})
+			require.NoError(t, l.Run())
+			require.Equal(t, 2, calls)
+		})
+	})
+}

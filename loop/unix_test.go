@@ -66,7 +66,7 @@ func TestX01LongestPath(t *testing.T) {
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 		dir, err := os.MkdirTemp("", "x")
 		require.NoError(t, err)
-		defer os.RemoveAll(dir)
+		defer func() { require.NoError(t, os.RemoveAll(dir)) }()
 		room := len(syscall.RawSockaddrUnix{}.Path) - 1
 		name := filepath.Join(dir, strings.Repeat("x", room-len(dir)-1))
 		require.Len(t, name, room)

@@ -10,6 +10,8 @@ import (
 
 const (
 	SendFlags   = 0
+	SendOnce    = 0
+	RecvRights  = 0 // close-on-exec is set afterwards
 	AcceptFlags = 0 // the queue sets what accept4(2) would
 	AppendFlag  = 0
 	EmptyPath   = 0
@@ -63,3 +65,6 @@ func Pipe() (r, w int, err error) {
 	}
 	return ends[0], ends[1], err
 }
+
+// PeerCred cannot be done in one way here.
+func PeerCred(int) (pid, uid, gid int, err error) { return 0, 0, 0, unix.EOPNOTSUPP }

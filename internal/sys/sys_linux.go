@@ -14,6 +14,10 @@ import (
 const (
 	// SendFlags are those of every send: no SIGPIPE, and the kernel goes on until all is sent.
 	SendFlags = unix.MSG_NOSIGNAL | unix.MSG_WAITALL
+	// SendOnce are those of a send that carries descriptors: they go with its first byte, and with no other.
+	SendOnce = unix.MSG_NOSIGNAL
+	// RecvRights are those of a receive of descriptors.
+	RecvRights = unix.MSG_CMSG_CLOEXEC
 	// AcceptFlags are those of every accepted socket.
 	AcceptFlags = unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
 	// AppendFlag makes a write an append; it is 0 where there is none.
@@ -88,4 +92,13 @@ func Pipe() (r, w int, err error) {
 	var ends [2]int
 	err = unix.Pipe2(ends[:], unix.O_NONBLOCK|unix.O_CLOEXEC)
 	return ends[0], ends[1], err
+}
+
+// PeerCred returns who is at the other end of a Unix socket, or was when it was connected. SO_PEERCRED.
+func PeerCred(fd int) (pid, uid, gid int, err error) {
+	c, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	return int(c.Pid), int(c.Uid), int(c.Gid), nil
 }

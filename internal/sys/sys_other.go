@@ -19,6 +19,9 @@ const (
 	PollHup     = 16
 	PollNval    = 32
 	SendFlags   = 0
+	SendOnce    = 0
+	RecvRights  = 0
+	MaxRights   = 0
 	AcceptFlags = 0
 	AppendFlag  = 0
 	EmptyPath   = 0
@@ -61,6 +64,10 @@ func Inspect(int) (Stream, error)                       { return Stream{}, errUn
 func Connected(int) error                               { return errUnsupported }
 func Prepare(int) error                                 { return errUnsupported }
 func Pipe() (r, w int, err error)                       { return -1, -1, errUnsupported }
+func AttachRights(*ring.Msghdr, []int) []byte           { return nil }
+func ExpectRights(*ring.Msghdr, []byte) []byte          { return nil }
+func TakeRights(*ring.Msghdr) (fds []int, lost bool)    { return nil, false }
+func PeerCred(int) (pid, uid, gid int, err error)       { return 0, 0, 0, errUnsupported }
 func SpareFD() int                                      { return -1 }
 func Shed(int) int                                      { return 0 }
 func OpenFlags(flag int) uint32                         { return uint32(flag) }
