@@ -3,6 +3,7 @@ package loop_test
 import (
 	"fmt"
 	"log"
+	"os"
 
 	"github.com/proactor-go/proactor/loop"
 )
@@ -35,5 +36,36 @@ func ExampleLoop_Pipe() {
 	}
 	// Output:
 	// through a pipe
+	// EOF
+}
+
+// A pipe that package os has made goes on within the loop, on a descriptor of its own.
+func ExampleLoop_Adopt() {
+	l := newLoop()
+	defer l.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		log.Fatal(err)
+	}
+	in, err := l.Adopt(r)
+	if err != nil {
+		log.Fatal(err)
+	}
+	r.Close()
+	fmt.Fprint(w, "one line\n")
+	w.Close()
+	in.RecvMultishot(func(b loop.Buffer, err error) {
+		if err != nil {
+			fmt.Println(err)
+			in.Close(nil)
+			return
+		}
+		fmt.Printf("%s", b.Bytes())
+	})
+	if err := l.Run(); err != nil {
+		log.Fatal(err)
+	}
+	// Output:
+	// one line
 	// EOF
 }

@@ -207,3 +207,90 @@ func TestStreamPreparesItsDescriptor(t *testing.T) {
 		require.NoError(t, l.Run())
 	})
 }
+
+func TestOtherStreamsAllocateNothing(t *testing.T) {
+	for _, network := range []string{"pipe", "unix"} {
+		t.Run(network, func(t *testing.T) {
+			forEachQueueUnraced(t, func(t *testing.T, l *loop.Loop) {
+				var r, w *loop.Conn
+				if network == "pipe" {
+					var err error
+					r, w, err = l.Pipe()
+					require.NoError(t, err)
+				} else {
+					r, w = connectOursOver(t, l, network)
+				}
+				message, buf := patternOf(1, 64), make([]byte, 160)
+				halves := [][]byte{message[:32], message[32:]}
+				s := newSteady(l)
+				requireAllocs(t, 0, func() {
+					s.run(2, func() {
+						w.Send(message[:32], s.io)
+						r.Recv(buf[:32], s.io)
+					})
+					s.run(4, func() {
+						w.Send(message, s.io) // these leave together
+						w.Send(message[:32], s.io)
+						w.SendVec(halves, s.vec)
+						r.RecvFull(buf, s.io)
+					})
+				}, "receive into a lent buffer")
+				require.NoError(t, s.failed)
+				require.Equal(t, message, buf[96:])
+				op := r.RecvMultishot(func(b loop.Buffer, err error) {
+					if err == nil {
+						s.done(nil)
+					}
+				})
+				requireAllocs(t, 0, func() {
+					s.run(2, func() { w.Send(message, s.io) })
+				}, "receive into a provided buffer")
+				require.NoError(t, s.failed)
+				op.Cancel()
+				require.NoError(t, l.Run())
+			})
+		})
+	}
+}
+
+// A receive from what the kernel cannot wait for ends as any other, wherever it is between its poll and its read.
+func TestStopReceiveOfATerminal(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		fd, master := terminal(t)
+		c, err := l.Stream(fd)
+		require.NoError(t, err)
+		calls := 0
+		for _, turns := range []int{0, 1, 3} {
+			ended := func(err error) {
+				require.Equal(t, loop.ErrCanceled, err)
+				calls++
+			}
+			for _, op := range []func() loop.Op{
+				func() loop.Op { return c.Recv(make([]byte, 8), func(_ []byte, err error) { ended(err) }) },
+				func() loop.Op { return c.RecvMultishot(func(_ loop.Buffer, err error) { ended(err) }) },
+			} {
+				o := op()
+				for range turns {
+					require.NoError(t, l.Poll())
+				}
+				o.Cancel()
+				require.NoError(t, l.Run())
+			}
+		}
+		require.Equal(t, 6, calls)
+		_, err = master.WriteString("kept")
+		require.NoError(t, err)
+		c.RecvFull(make([]byte, 4), func(b []byte, err error) {
+			require.NoError(t, err)
+			require.Equal(t, "kept", string(b))
+		})
+		require.NoError(t, l.Run())
+		require.NoError(t, master.Close())
+		c.Recv(make([]byte, 8), func(b []byte, err error) { // a hang-up
+			require.Empty(t, b)
+			require.Error(t, err)
+			c.Close(nil)
+		})
+		require.NoError(t, l.Run())
+	})
+}

@@ -160,6 +160,47 @@ func TestPipeBulk(t *testing.T) {
 	}
 }
 
+// While the program holds every buffer a RecvMultishot pauses, and neither spins nor loses a byte.
+func TestPipeWithoutBuffers(t *testing.T) {
+	forEachQueueWith(t, loop.Options{Buffers: 2, BufferSize: 16}, func(t *testing.T, l *loop.Loop) {
+		in, out, err := l.Pipe()
+		require.NoError(t, err)
+		want := patternOf(3, 100)
+		var held []loop.Buffer
+		var got []byte
+		op := in.RecvMultishot(func(b loop.Buffer, err error) {
+			if err != nil {
+				require.Equal(t, loop.ErrCanceled, err)
+				return
+			}
+			got = append(got, b.Bytes()...)
+			b.Keep()
+			held = append(held, b)
+		})
+		out.Send(want, nil)
+		for len(got) < len(want) {
+			turns := l.Metrics().Turns
+			l.After(5*time.Millisecond, l.Stop)
+			require.NoError(t, l.Run())
+			require.Len(t, held, 2)
+			require.Less(t, l.Metrics().Turns-turns, uint64(20), "it spins")
+			for _, b := range held {
+				b.Release()
+			}
+			held = nil
+			for len(held) < 2 && len(got) < len(want) {
+				require.NoError(t, l.RunOnce())
+			}
+		}
+		require.Equal(t, want, got)
+		op.Cancel()
+		require.NoError(t, l.Run())
+		for _, b := range held {
+			b.Release()
+		}
+	})
+}
+
 func TestPipeRecvFull(t *testing.T) {
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 		in, out, err := l.Pipe()
