@@ -99,6 +99,9 @@ const (
 	kindPath // the same on a name
 	kindCall // a function on a lane
 	kindRecvFDs
+	kindRecvPacket
+	kindRecvPackets
+	kindSendPacket
 )
 
 var kindNames = [...]string{
@@ -108,7 +111,8 @@ var kindNames = [...]string{
 	kindRead: "Read", kindWrite: "Write", kindReadVec: "ReadVecAt", kindWriteVec: "WriteVecAt",
 	kindSync: "Sync", kindFlush: "fsync", kindOpen: "Open", kindStat: "Stat",
 	kindFile: "file operation", kindPath: "path operation", kindCall: "call",
-	kindRecvFDs: "RecvFDs",
+	kindRecvFDs:    "RecvFDs",
+	kindRecvPacket: "Recv", kindRecvPackets: "RecvMultishot", kindSendPacket: "Send",
 }
 
 // name is the method that started o.
@@ -174,6 +178,7 @@ type extra struct {
 	bufs    [][]byte
 	fds     []int  // that a send carries
 	control []byte // of msg
+	packet  datagram
 	stat    *ring.Statx
 	cancel  func()
 	job     job
@@ -322,6 +327,20 @@ func (q *opList) push(o *op) {
 	}
 	q.tail = o
 	q.len++
+}
+
+// prepend puts the ops of p before those of q, and leaves p empty.
+func (q *opList) prepend(p *opList) {
+	if p.head == nil {
+		return
+	}
+	p.tail.next = q.head
+	if q.tail == nil {
+		q.tail = p.tail
+	}
+	q.head = p.head
+	q.len += p.len
+	*p = opList{}
 }
 
 func (q *opList) pop() *op {
