@@ -18,6 +18,7 @@ type BufferFunc func(b Buffer, err error)
 type Buffer struct {
 	g    *bufferGroup
 	id   uint16
+	off  uint16 // where the bytes begin: a datagram has its sender's address before them
 	turn uint32 // of this buffer, to tell a stale Buffer
 	n    uint32
 }
@@ -28,8 +29,9 @@ func (b Buffer) Bytes() []byte {
 		return nil
 	}
 	b.check("Bytes")
-	start := int(b.id) * b.g.size
-	return b.g.mem[start : start+int(b.n) : start+b.g.size]
+	end := (int(b.id) + 1) * b.g.size
+	start := end - b.g.size + int(b.off)
+	return b.g.mem[start : start+int(b.n) : end]
 }
 
 // Len returns the number of received bytes.
@@ -159,9 +161,15 @@ func (g *bufferGroup) giveBack(id uint16) {
 	g.l.returned = true
 }
 
+// multishot is what has a receive that repeats: Conn and PacketConn.
+type multishot interface {
+	armMultishot(o *op) // starts or restarts it
+	readable(o *op)     // takes a buffer, for data is there
+}
+
 // RecvMultishot receives again and again into the loop's provided buffers, until an error, EOF or Cancel. It is one operation: the final
 // callback is the one with an error. When all buffers are in use it pauses until one comes back.
-// IORING_OP_RECV with IORING_RECV_MULTISHOT.
+// IORING_OP_RECV with IORING_RECV_MULTISHOT; on what is no socket, IORING_OP_READ into a selected buffer, again and again.
 func (c *Conn) RecvMultishot(fn BufferFunc) Op {
 	needCallback("RecvMultishot", fn == nil)
 	l := c.l
@@ -169,8 +177,11 @@ func (c *Conn) RecvMultishot(fn BufferFunc) Op {
 		return l.refuse(kindRecvMultishot, &c.handle, fn)
 	}
 	o := l.start(kindRecvMultishot, &c.handle, fn)
-	if c.recv != nil {
+	switch {
+	case c.recv != nil:
 		return l.settle(o, resBusy)
+	case c.writeOnly: // a poll would wait for ever
+		return l.settle(o, -int32(syscall.EBADF))
 	}
 	c.recv = o
 	o.sqe.FD = c.fd
@@ -181,16 +192,28 @@ func (c *Conn) RecvMultishot(fn BufferFunc) Op {
 // armMultishot starts or restarts the receive. Without buffer rings it waits for data first and takes a buffer
 // then: an armed plain receive would hold one while its peer is silent.
 func (c *Conn) armMultishot(o *op) {
-	o.sqe.Opcode = ring.OpRecv
-	if c.l.group().ring {
-		o.sqe.Flags = ring.Multishot | ring.BufferSelect | ring.Stream
-		o.sqe.Group = bufferGroupID
+	o.sqe.Opcode = c.via.recv
+	o.sqe.Off = c.via.off
+	if c.selects(o) {
 		c.l.submit(o)
 		return
 	}
-	o.sqe.Flags = ring.Stream
-	o.sqe.OpFlags = sys.DontWait
+	o.sqe.Flags = c.via.recvFlags
+	o.sqe.OpFlags = c.via.dontWait
 	c.l.pollFirst(o, sys.PollIn)
+}
+
+// selects makes o an entry whose buffer the queue selects, if it does that.
+func (c *Conn) selects(o *op) bool {
+	g := c.l.group()
+	if g.ring {
+		o.sqe.Flags = c.via.multishot
+		o.sqe.Group = bufferGroupID
+		if c.via.recv == ring.OpRead { // of a receive 0 means all of the buffer
+			o.sqe.Len = uint64(g.size)
+		}
+	}
+	return g.ring
 }
 
 // receivedMultishot hands one filled buffer on and keeps the receive going.
@@ -232,7 +255,9 @@ func (c *Conn) receivedMultishot(o *op, cqe ring.CQE) {
 	case o.cause != causeNone || cqe.Res == 0:
 		c.endMultishot(o, cqe.Res)
 	case cqe.Res == -int32(syscall.ENOBUFS):
-		c.park(o)
+		c.l.park(o)
+	case cqe.Res == -int32(syscall.EAGAIN) && c.via.recv == ring.OpRead:
+		c.l.pollFirst(o, sys.PollIn) // the answer of what the kernel cannot wait for by itself, such as a FIFO
 	case cqe.Res == -int32(syscall.EINTR) || cqe.Res == -int32(syscall.EAGAIN):
 		c.armMultishot(o)
 	default:
@@ -241,8 +266,8 @@ func (c *Conn) receivedMultishot(o *op, cqe ring.CQE) {
 }
 
 // park waits for a buffer: for the next turn if the loop has one, else until the program returns one.
-func (c *Conn) park(o *op) {
-	l, g := c.l, c.l.buffers
+func (l *Loop) park(o *op) {
+	g := l.buffers
 	l.parked.push(o)
 	if g.ring && g.given == 0 {
 		g.wanted = min(2*g.wanted, len(g.uses))
@@ -273,7 +298,7 @@ func (c *Conn) goOn(o *op) {
 func (c *Conn) endMultishot(o *op, res int32) {
 	err := io.EOF
 	if res < 0 {
-		err = c.wrap("read", "recv", o.fault(res))
+		err = c.wrap("read", c.via.recvCall, o.fault(res))
 	}
 	if c.recv == o {
 		c.recv = nil
@@ -286,8 +311,12 @@ func (c *Conn) endMultishot(o *op, res int32) {
 // readable takes the second step without buffer rings: data is there, so it takes a buffer.
 func (c *Conn) readable(o *op) {
 	g := c.l.group()
+	if g.ring {
+		c.l.submit(o)
+		return
+	}
 	if len(g.free) == 0 {
-		c.park(o)
+		c.l.park(o)
 		return
 	}
 	id := g.pop()
@@ -315,6 +344,6 @@ func (l *Loop) unpark() {
 	l.returned = false
 	for n := l.parked.len; n > 0; n-- {
 		o := l.parked.pop()
-		o.h.self.(*Conn).armMultishot(o)
+		o.h.self.(multishot).armMultishot(o)
 	}
 }

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"net"
+	"net/netip"
 	"os"
 	"syscall"
 	"unsafe"
@@ -10,16 +11,17 @@ import (
 	"github.com/proactor-go/proactor/ring"
 )
 
-// Dial connects to a TCP address: network is "tcp", "tcp4" or "tcp6", address an IP address and a port. The defaults are those of package net:
-// TCP_NODELAY and keep-alive are on. connect(2): IORING_OP_CONNECT.
-func (l *Loop) Dial(network, address string, fn ConnFunc) Op {
-	needCallback("Dial", fn == nil)
+// connect is a Dial to an IP address. connect(2): IORING_OP_CONNECT.
+func (d *Dialer) connect(l *Loop, network, address string, fn ConnFunc) Op {
 	o := l.start(kindConnect, nil, fn)
 	x := l.slots.more(o)
 	x.name, x.syscall = network, "socket"
 	o.sqe.FD = -1
 	if l.shut {
 		return l.settle(o, resClosed)
+	}
+	if sys.IsUnix(network) {
+		return d.connectUnix(l, o, address)
 	}
 	addr, err := sys.ResolveTCP(network, address)
 	if err == nil && !addr.IsValid() {
@@ -34,11 +36,10 @@ func (l *Loop) Dial(network, address string, fn ConnFunc) Op {
 		return l.settle(o, sys.Result(err))
 	}
 	o.sqe.FD = int32(fd)
-	x.syscall = "setsockopt"
-	if err = sys.SetNoDelay(fd, true); err == nil {
-		err = sys.SetKeepAlive(fd, defaultKeepAlive(0))
-	}
-	if err != nil {
+	if x.syscall, err = d.setUp(fd, network, address, addr.IP.Is4()); err != nil {
+		if x.syscall == "" {
+			x.err = err
+		}
 		return l.settle(o, sys.Result(err))
 	}
 	x.syscall = "connect"
@@ -47,6 +48,40 @@ func (l *Loop) Dial(network, address string, fn ConnFunc) Op {
 	o.sqe.Len = addr.Encode(&x.addr)
 	l.submit(o)
 	return l.op(o)
+}
+
+// setUp prepares a socket to connect with; call names the system call that failed, if it was one.
+func (d *Dialer) setUp(fd int, network, address string, is4 bool) (call string, err error) {
+	if !d.Delay {
+		if err := sys.SetNoDelay(fd, true); err != nil {
+			return "setsockopt", err
+		}
+	}
+	if err := sys.SetKeepAlive(fd, defaultKeepAlive(d.KeepAlive)); err != nil {
+		return "setsockopt", err
+	}
+	if err := control(d.Control, network, address, fd); err != nil {
+		return "", err
+	}
+	if d.LocalAddr != (netip.AddrPort{}) {
+		local := d.LocalAddr.Addr().Unmap()
+		if local.IsValid() && local.Is4() != is4 {
+			return "", &net.AddrError{Err: "not of the family of LocalAddr", Addr: address}
+		}
+		return "bind", sys.BindLocal(fd, local, d.LocalAddr.Port(), is4)
+	}
+	return "", nil
+}
+
+// control calls the program's function, if it has one, with a new socket.
+func control(fn func(network, address string, c syscall.RawConn) error, network, address string, fd int) error {
+	if fn == nil {
+		return nil
+	}
+	h := handle{fd: int32(fd)}
+	err := fn(network, address, &rawConn{&h})
+	h.closing = true // a RawConn that was kept is of no use
+	return err
 }
 
 // connected ends a Dial.
@@ -58,17 +93,27 @@ func (l *Loop) connected(o *op, res int32) {
 		fn(c, nil)
 		return
 	}
+	if res == -int32(syscall.EAGAIN) && o.cause == causeNone && sys.IsUnix(x.name) {
+		l.connectLater(o)
+		return
+	}
 	err := ErrClosed
 	if res < 0 {
 		err = o.fault(res)
 	}
+	_, wrapped := x.err.(*net.OpError)
 	switch {
+	case wrapped:
+		err = x.err
 	case x.err != nil:
 		err = &net.OpError{Op: "dial", Net: x.name, Err: x.err}
 	case !bare(err):
 		op := &net.OpError{Op: "dial", Net: x.name, Err: os.NewSyscallError(x.syscall, err)}
 		if o.sqe.Len > 0 {
 			op.Addr = sys.DecodeAddr(&x.addr)
+		}
+		if a, ok := op.Addr.(*net.UnixAddr); ok {
+			a.Net = x.name
 		}
 		err = op
 	}

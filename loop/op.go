@@ -101,6 +101,10 @@ const (
 	kindReader
 	kindMessage // wakes another loop
 	kindFileWatch
+	kindRecvFDs
+	kindRecvPacket
+	kindRecvPackets
+	kindSendPacket
 )
 
 var kindNames = [...]string{
@@ -111,12 +115,14 @@ var kindNames = [...]string{
 	kindSync: "Sync", kindFlush: "fsync", kindOpen: "Open", kindStat: "Stat",
 	kindFile: "file operation", kindPath: "path operation", kindCall: "call",
 	kindReader: "Reader", kindMessage: "PostTo",
-	kindFileWatch: "FileWatcher.Watch",
+	kindFileWatch:  "FileWatcher.Watch",
+	kindRecvFDs:    "RecvFDs",
+	kindRecvPacket: "Recv", kindRecvPackets: "RecvMultishot", kindSendPacket: "Send",
 }
 
 // name is the method that started o.
 func (o *op) name() string {
-	if o.kind == kindCall && o.extra != nil {
+	if (o.kind == kindCall || o.kind == kindPending) && o.extra != nil && o.extra.syscall != "" {
 		return o.extra.syscall
 	}
 	return kindNames[o.kind]
@@ -175,6 +181,9 @@ type extra struct {
 	addr    ring.RawSockaddrAny
 	iov     []ring.Iovec
 	bufs    [][]byte
+	fds     []int  // that a send carries
+	control []byte // of msg
+	packet  datagram
 	stat    *ring.Statx
 	cancel  func()
 	job     job
@@ -278,10 +287,10 @@ func (s *slots) put(o *op) {
 
 // putExtra frees the extra block of an op.
 func (s *slots) putExtra(x *extra) {
-	iov, path, path2 := x.iov[:0], x.path[:0], x.path2[:0]
+	iov, path, path2, control := x.iov[:0], x.path[:0], x.path2[:0], x.control[:0]
 	clear(x.iov)
 	*x = extra{}
-	x.iov, x.path, x.path2 = iov, path, path2
+	x.iov, x.path, x.path2, x.control = iov, path, path2, control
 	x.next, s.extras = s.extras, x
 }
 
@@ -324,6 +333,20 @@ func (q *opList) push(o *op) {
 	}
 	q.tail = o
 	q.len++
+}
+
+// prepend puts the ops of p before those of q, and leaves p empty.
+func (q *opList) prepend(p *opList) {
+	if p.head == nil {
+		return
+	}
+	p.tail.next = q.head
+	if q.tail == nil {
+		q.tail = p.tail
+	}
+	q.head = p.head
+	q.len += p.len
+	*p = opList{}
 }
 
 func (q *opList) pop() *op {

@@ -134,6 +134,13 @@ func (l *Loop) NewOp(cancel func(), fn DoneFunc) *Pending {
 	return &Pending{l.op(o)}
 }
 
+// composite is NewOp for a method of this package, which action names.
+func (l *Loop) composite(action string, cancel func(), fn DoneFunc) *Pending {
+	p := l.NewOp(cancel, fn)
+	p.op.find().extra.syscall = action
+	return p
+}
+
 // Op returns the operation, to cancel or time it out.
 func (p *Pending) Op() Op { return p.op }
 

@@ -4,6 +4,7 @@ package queuetest
 
 import (
 	"math/rand/v2"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -21,6 +22,9 @@ var providedScenarios = []scenario{
 	{name: "cancel", run: withBuffers(selectCancel)},
 	{name: "errors", run: withBuffers(selectErrors)},
 	{name: "datagrams", run: withBuffers(selectDatagrams)},
+	{name: "reads of a pipe", run: withBuffers(selectReads)},
+	{name: "messages", run: withBuffers(selectMessages)},
+	{name: "messages without room", run: withBuffers(selectMessagesWithoutRoom)},
 	{name: "bulk", run: withBuffers(selectBulk)},
 	{name: "largest group", run: withBuffers(largestGroup)},
 	{name: "bad groups", run: badGroups},
@@ -277,6 +281,68 @@ func selectDatagrams(h *harness) {
 	s.stop()
 }
 
+// selectMessages receives datagrams of all lengths with their senders, the header in front.
+func selectMessages(h *harness) {
+	if !h.has(ring.MultishotRecvmsg) {
+		return
+	}
+	a, b := h.bound(unix.SOCK_DGRAM), h.bound(unix.SOCK_DGRAM)
+	const size, name, control = 200, 32, 24
+	const head, room = 16 + name + control, size - 16 - name - control
+	g := h.provide(0, 4, size)
+	s := &stream{g: g, fd: a, m: &ring.Msghdr{Namelen: name}}
+	s.m.SetControllen(control)
+	s.arm()
+	h.pending(s.ud)
+	for i := 0; i < 2*room; i += 9 {
+		want := pattern(i, byte(i))
+		h.sendTo(b, a, want)
+		data, id := s.next()
+		out := (*ring.RecvmsgOut)(unsafe.Pointer(&data[0]))
+		from := h.address(b)
+		h.Equal(uint32(len(from)), out.Namelen)
+		h.Equal(from, data[16:16+out.Namelen])
+		h.Zero(out.Controllen)
+		h.Equal(uint32(min(i, room)), out.Payloadlen)
+		h.Equal(i > room, out.Flags&unix.MSG_TRUNC != 0)
+		h.Equal(string(want[:min(i, room)]), string(data[head:]))
+		g.recycle(id)
+	}
+	for i := range byte(9) { // more than there are buffers
+		h.sendTo(b, a, []byte{i})
+	}
+	for i := range byte(9) {
+		c := h.next(s.ud)
+		for c.Res == -int32(unix.ENOBUFS) {
+			h.bare(c)
+			h.done(s.ud)
+			s.arm()
+			c = h.next(s.ud)
+		}
+		data, id := g.take(c)
+		h.Equal([]byte{i}, data[head:])
+		g.recycle(id)
+		if !c.More() {
+			h.done(s.ud)
+			s.arm()
+		}
+	}
+	s.stop()
+}
+
+// selectMessagesWithoutRoom: a buffer that has no room for the header and what was asked for.
+func selectMessagesWithoutRoom(h *harness) {
+	if !h.has(ring.MultishotRecvmsg) {
+		return
+	}
+	a, b := h.bound(unix.SOCK_DGRAM), h.bound(unix.SOCK_DGRAM)
+	g := h.provide(0, 2, 40)
+	s := &stream{g: g, fd: a, m: &ring.Msghdr{Namelen: 32}}
+	h.sendTo(b, a, []byte("x"))
+	s.arm()
+	h.failed(unix.EFAULT, h.wait(s.ud))
+}
+
 // selectBulk moves bytes through few buffers, which come back out of order and late.
 func selectBulk(h *harness) {
 	a, b := h.tcp()
@@ -360,4 +426,45 @@ func badGroups(h *harness) {
 		h.Error(h.q.Provide(1, mem[:c.length], c.size), "%v", c)
 	}
 	h.Error(h.q.Provide(1, pages(65536), 1))
+}
+
+// selectReads: a pipe has no receive, but a read that selects its buffer when data is there.
+func selectReads(h *harness) {
+	r, w := h.pipe()
+	h.NoError(unix.SetNonblock(r, true))
+	g := h.provide(0, 2, 1024)
+	selectRead := func(fd int) *ring.SQE {
+		s := read(fd, nil, current)
+		s.Flags, s.Group, s.Len = ring.BufferSelect, 0, 1024
+		return s
+	}
+	for i := range 10 {
+		ud := h.push(selectRead(r))
+		h.pending(ud)
+		want := pattern(10+i, byte(i))
+		h.write(w, want)
+		data, id := g.take(h.wait(ud))
+		h.Equal(want, data)
+		g.recycle(id)
+	}
+	h.write(w, pattern(2000, 1))
+	_, first := g.take(h.wait(h.push(selectRead(r))))
+	data, second := g.take(h.wait(h.push(selectRead(r))))
+	h.Len(data, 976)
+	h.write(w, []byte("x"))
+	h.fails(unix.ENOBUFS, selectRead(r))
+	g.recycle(first)
+	g.recycle(second)
+	data, id := g.take(h.wait(h.push(selectRead(r))))
+	h.Equal("x", string(data))
+	g.recycle(id)
+
+	s := selectRead(r)
+	ud := h.push(s)
+	h.pending(ud)
+	h.gives(0, cancel(s))
+	h.Equal(-int32(unix.ECANCELED), h.wait(ud).Res)
+	h.close(w)
+	h.Zero(h.wait(h.push(selectRead(r))).Res) // the kernel's end of file comes with a buffer, ours without
+	h.fails(unix.EBADF, selectRead(-1))
 }
