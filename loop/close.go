@@ -135,6 +135,9 @@ func (l *Loop) stopClocks() {
 	for l.immediates.head != nil {
 		l.immediates.head.Stop()
 	}
+	for l.signals.head != nil {
+		l.signals.head.Stop()
+	}
 	for _, e := range append([]timerEntry(nil), l.timers.heap...) {
 		if !e.t.own {
 			e.t.Stop()

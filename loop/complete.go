@@ -66,6 +66,8 @@ func (l *Loop) complete(o *op, c ring.CQE) {
 		o.h.self.(*PacketConn).receivedMultishot(o, c)
 	case kindSendPacket:
 		o.h.self.(*PacketConn).sent(o, c.Res)
+	case kindExit:
+		l.exited(o, c.Res)
 	case kindPending:
 		l.pendingDone(o, c.Res)
 	case kindRaw:

@@ -48,3 +48,9 @@ func Poisons() bool {
 
 // OpSize is the size of the hot struct.
 const OpSize = unsafe.Sizeof(op{})
+
+// WithoutPidFD has children that are started from now on be waited for as on a system without pidfds, and returns a function that undoes it.
+func WithoutPidFD() (undo func()) {
+	usePidFD = false
+	return func() { usePidFD = true }
+}

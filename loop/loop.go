@@ -48,6 +48,9 @@ type Loop struct {
 	idle       hookList
 	prepare    hookList
 	check      hookList
+	signals    signalList
+	sigchld    *Signal // leads to children, if there are any without a pidfd
+	children   *Process
 	closed     []*handle // whose CLOSE has completed, for the close phase
 
 	posts   postQueue

@@ -101,6 +101,7 @@ const (
 	kindReader
 	kindMessage // wakes another loop
 	kindFileWatch
+	kindExit // of a child
 	kindRecvFDs
 	kindRecvPacket
 	kindRecvPackets
@@ -115,7 +116,7 @@ var kindNames = [...]string{
 	kindSync: "Sync", kindFlush: "fsync", kindOpen: "Open", kindStat: "Stat",
 	kindFile: "file operation", kindPath: "path operation", kindCall: "call",
 	kindReader: "Reader", kindMessage: "PostTo",
-	kindFileWatch:  "FileWatcher.Watch",
+	kindFileWatch: "FileWatcher.Watch", kindExit: "Start",
 	kindRecvFDs:    "RecvFDs",
 	kindRecvPacket: "Recv", kindRecvPackets: "RecvMultishot", kindSendPacket: "Send",
 }
@@ -188,6 +189,7 @@ type extra struct {
 	cancel  func()
 	job     job
 	reader  *Reader
+	process *Process
 	where   []uintptr
 }
 

@@ -238,7 +238,7 @@ func (l *Loop) cancel(o *op, why cause) {
 			o.extra.cancel()
 		}
 	case stateHeld:
-		if l.parked.remove(o) || l.unqueue(o) || o.kind == kindAccept || o.kind == kindConnect {
+		if l.parked.remove(o) || l.unqueue(o) || o.kind == kindAccept || o.kind == kindConnect || o.kind == kindExit {
 			l.settle(o, -ecanceled)
 		}
 	}
