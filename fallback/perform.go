@@ -30,7 +30,7 @@ func (q *Queue) perform(d *descriptor, s *ring.SQE) (res int32, flags uint32) {
 	case ring.OpSend:
 		return send(s), 0
 	case ring.OpRecvmsg, ring.OpSendmsg:
-		return q.message(s), 0
+		return q.message(s)
 	case ring.OpAccept:
 		return q.accept(d, s), 0
 	case ring.OpConnect:

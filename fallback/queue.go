@@ -99,7 +99,7 @@ func (q *Queue) Stats() Stats {
 // Features tells what the queue can do.
 func (q *Queue) Features() ring.Features {
 	f := ring.Features{Set: ring.MultishotAccept | ring.MultishotRecv | ring.MultishotPoll |
-		ring.BufferRings | ring.PollFirstHint | ring.CancelByFD | ring.HotReads}
+		ring.BufferRings | ring.PollFirstHint | ring.CancelByFD | ring.HotReads | ring.MultishotRecvmsg}
 	for _, op := range ring.Opcodes() {
 		if supported(op) {
 			f.Ops = f.Ops.With(op)

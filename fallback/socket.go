@@ -67,10 +67,19 @@ func send(s *ring.SQE) int32 {
 
 // message is sendmsg(2) or recvmsg(2). The caller's header is used as it is, so that the kernel's answers arrive in
 // it, until a part of the bytes has moved.
-func (q *Queue) message(s *ring.SQE) int32 {
+func (q *Queue) message(s *ring.SQE) (res int32, flags uint32) {
+	switch s.Flags & (ring.BufferSelect | ring.Multishot) {
+	case ring.BufferSelect | ring.Multishot:
+		if s.Opcode == ring.OpRecvmsg {
+			return q.messageInto(s)
+		}
+		fallthrough
+	case ring.BufferSelect, ring.Multishot:
+		return -int32(unix.EINVAL), 0
+	}
 	header := (*ring.Msghdr)(s.Addr)
 	if s.OpFlags&unix.MSG_WAITALL == 0 {
-		return call(s, header)
+		return call(s, header), 0
 	}
 	vecs := slice[ring.Iovec](unsafe.Pointer(header.Iov), uint64(header.Iovlen))
 	if s.Link.Res > 0 {
@@ -79,7 +88,49 @@ func (q *Queue) message(s *ring.SQE) int32 {
 		q.header.SetIovlen(len(q.iovecs))
 		header = &q.header
 	}
-	return progress(s, call(s, header), total(vecs))
+	return progress(s, call(s, header), total(vecs)), 0
+}
+
+// messageInto is recvmsg(2) into the next provided buffer, laid out as io_uring's multishot does it.
+func (q *Queue) messageInto(s *ring.SQE) (res int32, flags uint32) {
+	if !q.hasBuffer(s.Group) {
+		var b byte
+		if n := recvfrom(s.FD, unsafe.Pointer(&b), 1, s.OpFlags|unix.MSG_PEEK); n < 0 {
+			return n, 0
+		}
+		return -int32(unix.ENOBUFS), 0 // there is something to receive
+	}
+	g, want := q.groups[s.Group], (*ring.Msghdr)(s.Addr)
+	buf, size := g.peek()
+	out := (*ring.RecvmsgOut)(buf)
+	name, control := uint64(want.Namelen), uint64(want.Controllen)
+	head := uint64(unsafe.Sizeof(*out)) + name + control
+	if head > uint64(size) {
+		return -int32(unix.EFAULT), 0
+	}
+	at := unsafe.Add(buf, unsafe.Sizeof(*out))
+	q.iovecs = append(q.iovecs[:0], ring.Iovec{})
+	if rest := int(uint64(size) - head); rest > 0 {
+		q.iovecs[0].Base = (*byte)(unsafe.Add(buf, head))
+		q.iovecs[0].SetLen(rest)
+	}
+	q.header = ring.Msghdr{Iov: &q.iovecs[0]}
+	q.header.SetIovlen(1)
+	if name > 0 {
+		q.header.Name, q.header.Namelen = (*byte)(at), want.Namelen
+	}
+	if control > 0 {
+		q.header.Control = (*byte)(unsafe.Add(at, name))
+		q.header.SetControllen(int(control))
+	}
+	n := recvmsg(s.FD, &q.header, s.OpFlags)
+	if n < 0 {
+		return n, 0
+	}
+	*out = ring.RecvmsgOut{
+		Namelen: q.header.Namelen, Controllen: uint32(q.header.Controllen), Payloadlen: uint32(n), Flags: uint32(q.header.Flags),
+	}
+	return int32(head) + n, ring.BufferFlags(g.take())
 }
 
 func call(s *ring.SQE, header *ring.Msghdr) int32 {

@@ -18,6 +18,7 @@ type BufferFunc func(b Buffer, err error)
 type Buffer struct {
 	g    *bufferGroup
 	id   uint16
+	off  uint16 // where the bytes begin: a datagram has its sender's address before them
 	turn uint32 // of this buffer, to tell a stale Buffer
 	n    uint32
 }
@@ -28,8 +29,9 @@ func (b Buffer) Bytes() []byte {
 		return nil
 	}
 	b.check("Bytes")
-	start := int(b.id) * b.g.size
-	return b.g.mem[start : start+int(b.n) : start+b.g.size]
+	end := (int(b.id) + 1) * b.g.size
+	start := end - b.g.size + int(b.off)
+	return b.g.mem[start : start+int(b.n) : end]
 }
 
 // Len returns the number of received bytes.
@@ -159,6 +161,12 @@ func (g *bufferGroup) giveBack(id uint16) {
 	g.l.returned = true
 }
 
+// multishot is what has a receive that repeats: Conn and PacketConn.
+type multishot interface {
+	armMultishot(o *op) // starts or restarts it
+	readable(o *op)     // takes a buffer, for data is there
+}
+
 // RecvMultishot receives again and again into the loop's provided buffers, until an error, EOF or Cancel. It is one operation: the final
 // callback is the one with an error. When all buffers are in use it pauses until one comes back.
 // IORING_OP_RECV with IORING_RECV_MULTISHOT.
@@ -232,7 +240,7 @@ func (c *Conn) receivedMultishot(o *op, cqe ring.CQE) {
 	case o.cause != causeNone || cqe.Res == 0:
 		c.endMultishot(o, cqe.Res)
 	case cqe.Res == -int32(syscall.ENOBUFS):
-		c.park(o)
+		c.l.park(o)
 	case cqe.Res == -int32(syscall.EINTR) || cqe.Res == -int32(syscall.EAGAIN):
 		c.armMultishot(o)
 	default:
@@ -241,8 +249,8 @@ func (c *Conn) receivedMultishot(o *op, cqe ring.CQE) {
 }
 
 // park waits for a buffer: for the next turn if the loop has one, else until the program returns one.
-func (c *Conn) park(o *op) {
-	l, g := c.l, c.l.buffers
+func (l *Loop) park(o *op) {
+	g := l.buffers
 	l.parked.push(o)
 	if g.ring && g.given == 0 {
 		g.wanted = min(2*g.wanted, len(g.uses))
@@ -287,7 +295,7 @@ func (c *Conn) endMultishot(o *op, res int32) {
 func (c *Conn) readable(o *op) {
 	g := c.l.group()
 	if len(g.free) == 0 {
-		c.park(o)
+		c.l.park(o)
 		return
 	}
 	id := g.pop()
@@ -315,6 +323,6 @@ func (l *Loop) unpark() {
 	l.returned = false
 	for n := l.parked.len; n > 0; n-- {
 		o := l.parked.pop()
-		o.h.self.(*Conn).armMultishot(o)
+		o.h.self.(multishot).armMultishot(o)
 	}
 }

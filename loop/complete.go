@@ -8,8 +8,8 @@ func (l *Loop) complete(o *op, c ring.CQE) {
 	if o.then != ring.OpNop {
 		o.polled()
 		if c.Res >= 0 && o.cause == causeNone {
-			if o.kind == kindRecvMultishot {
-				o.h.self.(*Conn).readable(o)
+			if o.kind == kindRecvMultishot || o.kind == kindRecvPackets {
+				o.h.self.(multishot).readable(o)
 			} else {
 				l.submit(o)
 			}
@@ -52,6 +52,12 @@ func (l *Loop) complete(o *op, c ring.CQE) {
 		l.watched(o, c.Res)
 	case kindCall:
 		l.called(o, c.Res)
+	case kindRecvPacket:
+		o.h.self.(*PacketConn).received(o, c.Res)
+	case kindRecvPackets:
+		o.h.self.(*PacketConn).receivedMultishot(o, c)
+	case kindSendPacket:
+		o.h.self.(*PacketConn).sent(o, c.Res)
 	case kindPending:
 		l.pendingDone(o, c.Res)
 	case kindRaw:

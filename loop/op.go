@@ -98,6 +98,9 @@ const (
 	kindFile // one call on an open file that gives no more than success
 	kindPath // the same on a name
 	kindCall // a function on a lane
+	kindRecvPacket
+	kindRecvPackets
+	kindSendPacket
 )
 
 var kindNames = [...]string{
@@ -107,6 +110,7 @@ var kindNames = [...]string{
 	kindRead: "Read", kindWrite: "Write", kindReadVec: "ReadVecAt", kindWriteVec: "WriteVecAt",
 	kindSync: "Sync", kindFlush: "fsync", kindOpen: "Open", kindStat: "Stat",
 	kindFile: "file operation", kindPath: "path operation", kindCall: "call",
+	kindRecvPacket: "Recv", kindRecvPackets: "RecvMultishot", kindSendPacket: "Send",
 }
 
 // name is the method that started o.
@@ -170,6 +174,7 @@ type extra struct {
 	addr    ring.RawSockaddrAny
 	iov     []ring.Iovec
 	bufs    [][]byte
+	packet  datagram
 	stat    *ring.Statx
 	cancel  func()
 	job     job
@@ -318,6 +323,20 @@ func (q *opList) push(o *op) {
 	}
 	q.tail = o
 	q.len++
+}
+
+// prepend puts the ops of p before those of q, and leaves p empty.
+func (q *opList) prepend(p *opList) {
+	if p.head == nil {
+		return
+	}
+	p.tail.next = q.head
+	if q.tail == nil {
+		q.tail = p.tail
+	}
+	q.head = p.head
+	q.len += p.len
+	*p = opList{}
 }
 
 func (q *opList) pop() *op {

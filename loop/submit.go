@@ -181,7 +181,7 @@ func (l *Loop) retry(o *op, res int32) bool {
 		return true
 	case syscall.EAGAIN:
 		switch o.sqe.Opcode {
-		case ring.OpRecv, ring.OpAccept, ring.OpRead, ring.OpReadv:
+		case ring.OpRecv, ring.OpAccept, ring.OpRead, ring.OpReadv, ring.OpRecvmsg:
 			l.pollFirst(o, sys.PollIn)
 			return true
 		case ring.OpSend, ring.OpSendmsg, ring.OpWrite, ring.OpWritev:
@@ -241,13 +241,18 @@ func (l *Loop) cancel(o *op, why cause) {
 	}
 }
 
-// unqueue takes o out of its file's line for the shared position.
+// unqueue takes o out of its file's line for the shared position, or of its socket's queue.
 func (l *Loop) unqueue(o *op) bool {
 	if o.h == nil {
 		return false
 	}
-	f, ok := o.h.self.(*File)
-	return ok && f.line.remove(o)
+	switch h := o.h.self.(type) {
+	case *File:
+		return h.line.remove(o)
+	case *PacketConn:
+		return h.unqueue(o)
+	}
+	return false
 }
 
 // cancelEntry pushes an ASYNC_CANCEL for o's entry, after so many that missed it.

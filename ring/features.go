@@ -11,30 +11,31 @@ type Feature uint32
 // The features. The comments give the kernel that introduced them for io_uring; the queue in user space has all
 // that concern its caller.
 const (
-	MultishotAccept Feature = 1 << iota // OpAccept with Multishot, 5.19
-	MultishotRecv                       // OpRecv with Multishot, 6.0
-	MultishotPoll                       // OpPollAdd with Multishot, 5.13
-	BufferRings                         // Provide, and OpRecv with BufferSelect, 5.19
-	PollFirstHint                       // the PollFirst hint, 5.19
-	CancelByFD                          // OpCancel with CancelFD, CancelAny, CancelAll, 5.19
-	SingleIssuer                        // IORING_SETUP_SINGLE_ISSUER, 6.0
-	DeferTaskrun                        // IORING_SETUP_DEFER_TASKRUN, 6.1
-	CoopTaskrun                         // IORING_SETUP_COOP_TASKRUN, 5.19
-	NoSQArray                           // IORING_SETUP_NO_SQARRAY, 6.6
-	NoIowait                            // IORING_ENTER_NO_IOWAIT, 6.15
-	RegisteredRing                      // IORING_REGISTER_RING_FDS, 5.18
-	WorkerCap                           // IORING_REGISTER_IOWQ_MAX_WORKERS, 5.15
-	HotReads                            // the queue itself tries small file reads with a system call; io_uring does not
+	MultishotAccept  Feature = 1 << iota // OpAccept with Multishot, 5.19
+	MultishotRecv                        // OpRecv with Multishot, 6.0
+	MultishotPoll                        // OpPollAdd with Multishot, 5.13
+	BufferRings                          // Provide, and OpRecv with BufferSelect, 5.19
+	PollFirstHint                        // the PollFirst hint, 5.19
+	CancelByFD                           // OpCancel with CancelFD, CancelAny, CancelAll, 5.19
+	SingleIssuer                         // IORING_SETUP_SINGLE_ISSUER, 6.0
+	DeferTaskrun                         // IORING_SETUP_DEFER_TASKRUN, 6.1
+	CoopTaskrun                          // IORING_SETUP_COOP_TASKRUN, 5.19
+	NoSQArray                            // IORING_SETUP_NO_SQARRAY, 6.6
+	NoIowait                             // IORING_ENTER_NO_IOWAIT, 6.15
+	RegisteredRing                       // IORING_REGISTER_RING_FDS, 5.18
+	WorkerCap                            // IORING_REGISTER_IOWQ_MAX_WORKERS, 5.15
+	HotReads                             // the queue itself tries small file reads with a system call; io_uring does not
+	MultishotRecvmsg                     // OpRecvmsg with Multishot and BufferSelect, 6.0
 )
 
 var featureNames = []string{
 	"multishot accept", "multishot recv", "multishot poll", "buffer rings", "poll first", "cancel by fd",
 	"single issuer", "defer taskrun", "coop taskrun", "no sqarray", "no iowait", "registered ring", "worker cap",
-	"hot reads",
+	"hot reads", "multishot recvmsg",
 }
 
 // AllFeatures has every bit of Feature set.
-const AllFeatures = Feature(1<<14 - 1)
+const AllFeatures = Feature(1<<15 - 1)
 
 // String lists the names, separated by commas.
 func (f Feature) String() string {

@@ -52,6 +52,13 @@ func prep(e *entry, s *SQE, set Feature) {
 		e.addr = address(s.Addr)
 		e.len = 1
 		e.opFlags = s.OpFlags
+		if s.Opcode == OpRecvmsg && s.Flags&BufferSelect != 0 {
+			e.flags = sqeBufferSelect
+			e.bufGroup = s.Group
+			if multishot && set&MultishotRecvmsg != 0 {
+				e.ioprio = recvMultishot
+			}
+		}
 	case OpAccept:
 		e.addr = address(s.Addr)
 		e.off = address(s.Addr2)

@@ -40,6 +40,11 @@ func TestPrep(t *testing.T) {
 			SQE{Opcode: OpRecv, FD: 3, Flags: BufferSelect | Multishot | PollFirst, Group: 7},
 			entry{fd: 3, flags: 1 << 5, bufGroup: 7, ioprio: 3},
 		},
+		{
+			"recvmsg selected",
+			SQE{Opcode: OpRecvmsg, FD: 3, Addr: p, Flags: BufferSelect | Multishot, Group: 7},
+			entry{fd: 3, addr: a, len: 1, flags: 1 << 5, bufGroup: 7, ioprio: 2},
+		},
 		{"sendmsg", SQE{Opcode: OpSendmsg, FD: 3, Addr: p, OpFlags: 4}, entry{fd: 3, addr: a, len: 1, opFlags: 4}},
 		{
 			"accept",

@@ -203,6 +203,15 @@ func (t *trial) sockets() (set Feature) {
 	if _, ok := t.repeats(&SQE{Opcode: OpRecv, FD: fd, Flags: BufferSelect | Multishot}); ok {
 		set |= MultishotRecv
 	}
+	drain()
+	// One more buffer, for the trials took one each; what the header and so short a payload need fits.
+	t.ring.Recycle(0, 0)
+	fill()
+	m := new(Msghdr)
+	if res, ok := t.repeats(&SQE{Opcode: OpRecvmsg, FD: fd, Addr: unsafe.Pointer(m), Flags: BufferSelect | Multishot}); ok &&
+		res == int32(unsafe.Sizeof(RecvmsgOut{}))+1 {
+		set |= MultishotRecvmsg
+	}
 	return set
 }
 

@@ -20,7 +20,9 @@ import "unsafe"
 //	                   (Linux) POLLRDHUP unasked; Multishot
 //	OpSend             FD, Addr and Len: the buffer; OpFlags: MSG_*
 //	OpRecv             FD, Addr and Len, or BufferSelect with Group; OpFlags: MSG_*; Multishot
-//	OpSendmsg, OpRecvmsg FD, Addr: *Msghdr; OpFlags: MSG_*
+//	OpSendmsg          FD, Addr: *Msghdr; OpFlags: MSG_*
+//	OpRecvmsg          FD, Addr: *Msghdr; OpFlags: MSG_*; with BufferSelect, Group and Multishot, all or none, the
+//	                   header names no buffers, and of name and control data only the room: see RecvmsgOut
 //	OpAccept           FD; OpFlags: SOCK_* of the new descriptor; Addr: *RawSockaddrAny and Addr2: *uint32,
 //	                   its length, or both nil; Multishot (then both nil)
 //	OpConnect          FD, Addr and Len: the socket address
@@ -58,9 +60,9 @@ type Flags uint8
 
 const (
 	// Multishot asks for many completions from one entry: every one but the last has [CQEMore].
-	// For OpAccept, OpRecv and OpPollAdd. A queue may end it at any time; to go on, push it again.
+	// For OpAccept, OpRecv, OpRecvmsg and OpPollAdd. A queue may end it at any time; to go on, push it again.
 	Multishot Flags = 1 << iota
-	// BufferSelect makes OpRecv take a buffer of Group when data is there. Its number comes in the CQE.
+	// BufferSelect makes OpRecv or OpRecvmsg take a buffer of Group when data is there. Its number comes in the CQE.
 	BufferSelect
 	// MayBlock says that FD is a regular file or block device: reads and writes always
 	// "succeed" without readiness and may wait for a disk. The queue in user space hands them to a worker.
@@ -72,6 +74,16 @@ const (
 	// empty (OpRecv, OpAccept) or full (OpSend). IORING_RECVSEND_POLL_FIRST, 5.19.
 	PollFirst
 )
+
+// A RecvmsgOut is what a provided buffer begins with after OpRecvmsg with Multishot (struct io_uring_recvmsg_out). The name follows it, in as
+// many bytes as Msghdr.Namelen left for it, then control data in Msghdr.Controllen bytes, then the payload, as far as it fits. The result of
+// the completion counts all of that.
+type RecvmsgOut struct {
+	Namelen    uint32 // the length of the name, perhaps more than there was room for
+	Controllen uint32
+	Payloadlen uint32
+	Flags      uint32 // MSG_*
+}
 
 // FsyncData in OpFlags turns OpFsync into fdatasync(2).
 const FsyncData = 1

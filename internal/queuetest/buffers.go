@@ -67,6 +67,7 @@ func (h *harness) bare(c ring.CQE) {
 type stream struct {
 	g  *group
 	fd int
+	m  *ring.Msghdr // of a stream of datagrams
 	ud uint64
 }
 
@@ -76,7 +77,13 @@ func (g *group) stream(fd int) *stream {
 	return s
 }
 
-func (s *stream) arm() { s.ud = s.g.h.push(multishot(selecting(s.fd, s.g.id))) }
+func (s *stream) arm() {
+	e := selecting(s.fd, s.g.id)
+	if s.m != nil {
+		e.Opcode, e.Addr = ring.OpRecvmsg, unsafe.Pointer(s.m)
+	}
+	s.ud = s.g.h.push(multishot(e))
+}
 
 // next returns the next completion, which carries data.
 func (s *stream) next() (data []byte, id uint16) {

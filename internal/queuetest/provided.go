@@ -4,6 +4,7 @@ package queuetest
 
 import (
 	"math/rand/v2"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -21,6 +22,8 @@ var providedScenarios = []scenario{
 	{name: "cancel", run: withBuffers(selectCancel)},
 	{name: "errors", run: withBuffers(selectErrors)},
 	{name: "datagrams", run: withBuffers(selectDatagrams)},
+	{name: "messages", run: withBuffers(selectMessages)},
+	{name: "messages without room", run: withBuffers(selectMessagesWithoutRoom)},
 	{name: "bulk", run: withBuffers(selectBulk)},
 	{name: "largest group", run: withBuffers(largestGroup)},
 	{name: "bad groups", run: badGroups},
@@ -275,6 +278,68 @@ func selectDatagrams(h *harness) {
 		g.recycle(id)
 	}
 	s.stop()
+}
+
+// selectMessages receives datagrams of all lengths with their senders, the header in front.
+func selectMessages(h *harness) {
+	if !h.has(ring.MultishotRecvmsg) {
+		return
+	}
+	a, b := h.bound(unix.SOCK_DGRAM), h.bound(unix.SOCK_DGRAM)
+	const size, name, control = 200, 32, 24
+	const head, room = 16 + name + control, size - 16 - name - control
+	g := h.provide(0, 4, size)
+	s := &stream{g: g, fd: a, m: &ring.Msghdr{Namelen: name}}
+	s.m.SetControllen(control)
+	s.arm()
+	h.pending(s.ud)
+	for i := 0; i < 2*room; i += 9 {
+		want := pattern(i, byte(i))
+		h.sendTo(b, a, want)
+		data, id := s.next()
+		out := (*ring.RecvmsgOut)(unsafe.Pointer(&data[0]))
+		from := h.address(b)
+		h.Equal(uint32(len(from)), out.Namelen)
+		h.Equal(from, data[16:16+out.Namelen])
+		h.Zero(out.Controllen)
+		h.Equal(uint32(min(i, room)), out.Payloadlen)
+		h.Equal(i > room, out.Flags&unix.MSG_TRUNC != 0)
+		h.Equal(string(want[:min(i, room)]), string(data[head:]))
+		g.recycle(id)
+	}
+	for i := range byte(9) { // more than there are buffers
+		h.sendTo(b, a, []byte{i})
+	}
+	for i := range byte(9) {
+		c := h.next(s.ud)
+		for c.Res == -int32(unix.ENOBUFS) {
+			h.bare(c)
+			h.done(s.ud)
+			s.arm()
+			c = h.next(s.ud)
+		}
+		data, id := g.take(c)
+		h.Equal([]byte{i}, data[head:])
+		g.recycle(id)
+		if !c.More() {
+			h.done(s.ud)
+			s.arm()
+		}
+	}
+	s.stop()
+}
+
+// selectMessagesWithoutRoom: a buffer that has no room for the header and what was asked for.
+func selectMessagesWithoutRoom(h *harness) {
+	if !h.has(ring.MultishotRecvmsg) {
+		return
+	}
+	a, b := h.bound(unix.SOCK_DGRAM), h.bound(unix.SOCK_DGRAM)
+	g := h.provide(0, 2, 40)
+	s := &stream{g: g, fd: a, m: &ring.Msghdr{Namelen: 32}}
+	h.sendTo(b, a, []byte("x"))
+	s.arm()
+	h.failed(unix.EFAULT, h.wait(s.ud))
 }
 
 // selectBulk moves bytes through few buffers, which come back out of order and late.
