@@ -694,8 +694,13 @@ func (m *model) dial() {
 		m.listen()
 		return
 	}
+	d, address := loop.Dialer{}, ln.address
+	if m.one(3) { // by name, with a second attempt soon or late
+		d.Resolver, address = host(m.l, "127.0.0.1", "127.0.0.1"), "host:"+portOf(address)
+		d.FallbackDelay = time.Duration(m.choose(3)) * time.Microsecond
+	}
 	m.start("Dial", nil, func(e *expected) loop.Op {
-		return m.l.Dial("tcp", ln.address, func(c *loop.Conn, err error) {
+		return d.Dial(m.l, "tcp", address, func(c *loop.Conn, err error) {
 			m.called(e, true, err, func() {
 				if err == nil {
 					m.adopt(c)
