@@ -38,8 +38,11 @@ func (q *Queue) perform(d *descriptor, s *ring.SQE) (res int32, flags uint32) {
 	case ring.OpShutdown:
 		return shutdown(s.FD, s.OpFlags), 0
 	case ring.OpRead, ring.OpReadv, ring.OpWrite, ring.OpWritev:
-		if d == nil {
+		switch {
+		case d == nil:
 			return q.transferFile(s), 0
+		case s.Flags&ring.BufferSelect != 0:
+			return q.readInto(d, s)
 		}
 		return q.transfer(d, s), 0
 	case ring.OpFsync, ring.OpFallocate, ring.OpFtruncate, ring.OpOpenat, ring.OpStatx, ring.OpUnlinkat,

@@ -51,6 +51,31 @@ func (q *Queue) transfer(d *descriptor, s *ring.SQE) int32 {
 	return move(s, 0)
 }
 
+// readInto reads into the next provided buffer, which is used up only if there was data. What may block cannot: a worker has no buffers.
+func (q *Queue) readInto(d *descriptor, s *ring.SQE) (res int32, flags uint32) {
+	if !q.hasBuffer(s.Group) {
+		if pollNow(s.FD, pollIN) == 0 {
+			return -int32(unix.EAGAIN), 0
+		}
+		return -int32(unix.ENOBUFS), 0 // there is something to read
+	}
+	g := q.groups[s.Group]
+	buf, size := g.peek()
+	if s.Len != 0 {
+		size = int32(min(uint64(size), s.Len))
+	}
+	part := *s // the entry itself is its owner's
+	part.Addr, part.Len = buf, uint64(size)
+	switch n := q.transfer(d, &part); {
+	case n == blocks:
+		return -int32(unix.EINVAL), 0
+	case n <= 0:
+		return n, 0
+	default:
+		return n, ring.BufferFlags(g.take())
+	}
+}
+
 // transferFile reads from the page cache if that is where the data is. Anything else waits for a device.
 func (q *Queue) transferFile(s *ring.SQE) int32 {
 	if s.Opcode != ring.OpRead && s.Opcode != ring.OpReadv {

@@ -169,7 +169,7 @@ type multishot interface {
 
 // RecvMultishot receives again and again into the loop's provided buffers, until an error, EOF or Cancel. It is one operation: the final
 // callback is the one with an error. When all buffers are in use it pauses until one comes back.
-// IORING_OP_RECV with IORING_RECV_MULTISHOT.
+// IORING_OP_RECV with IORING_RECV_MULTISHOT; on what is no socket, IORING_OP_READ into a selected buffer, again and again.
 func (c *Conn) RecvMultishot(fn BufferFunc) Op {
 	needCallback("RecvMultishot", fn == nil)
 	l := c.l
@@ -177,8 +177,11 @@ func (c *Conn) RecvMultishot(fn BufferFunc) Op {
 		return l.refuse(kindRecvMultishot, &c.handle, fn)
 	}
 	o := l.start(kindRecvMultishot, &c.handle, fn)
-	if c.recv != nil {
+	switch {
+	case c.recv != nil:
 		return l.settle(o, resBusy)
+	case c.writeOnly: // a poll would wait for ever
+		return l.settle(o, -int32(syscall.EBADF))
 	}
 	c.recv = o
 	o.sqe.FD = c.fd
@@ -189,16 +192,28 @@ func (c *Conn) RecvMultishot(fn BufferFunc) Op {
 // armMultishot starts or restarts the receive. Without buffer rings it waits for data first and takes a buffer
 // then: an armed plain receive would hold one while its peer is silent.
 func (c *Conn) armMultishot(o *op) {
-	o.sqe.Opcode = ring.OpRecv
-	if c.l.group().ring {
-		o.sqe.Flags = ring.Multishot | ring.BufferSelect | ring.Stream
-		o.sqe.Group = bufferGroupID
+	o.sqe.Opcode = c.via.recv
+	o.sqe.Off = c.via.off
+	if c.selects(o) {
 		c.l.submit(o)
 		return
 	}
-	o.sqe.Flags = ring.Stream
-	o.sqe.OpFlags = sys.DontWait
+	o.sqe.Flags = c.via.recvFlags
+	o.sqe.OpFlags = c.via.dontWait
 	c.l.pollFirst(o, sys.PollIn)
+}
+
+// selects makes o an entry whose buffer the queue selects, if it does that.
+func (c *Conn) selects(o *op) bool {
+	g := c.l.group()
+	if g.ring {
+		o.sqe.Flags = c.via.multishot
+		o.sqe.Group = bufferGroupID
+		if c.via.recv == ring.OpRead { // of a receive 0 means all of the buffer
+			o.sqe.Len = uint64(g.size)
+		}
+	}
+	return g.ring
 }
 
 // receivedMultishot hands one filled buffer on and keeps the receive going.
@@ -241,6 +256,8 @@ func (c *Conn) receivedMultishot(o *op, cqe ring.CQE) {
 		c.endMultishot(o, cqe.Res)
 	case cqe.Res == -int32(syscall.ENOBUFS):
 		c.l.park(o)
+	case cqe.Res == -int32(syscall.EAGAIN) && c.via.recv == ring.OpRead:
+		c.l.pollFirst(o, sys.PollIn) // the answer of what the kernel cannot wait for by itself, such as a FIFO
 	case cqe.Res == -int32(syscall.EINTR) || cqe.Res == -int32(syscall.EAGAIN):
 		c.armMultishot(o)
 	default:
@@ -281,7 +298,7 @@ func (c *Conn) goOn(o *op) {
 func (c *Conn) endMultishot(o *op, res int32) {
 	err := io.EOF
 	if res < 0 {
-		err = c.wrap("read", "recv", o.fault(res))
+		err = c.wrap("read", c.via.recvCall, o.fault(res))
 	}
 	if c.recv == o {
 		c.recv = nil
@@ -294,6 +311,10 @@ func (c *Conn) endMultishot(o *op, res int32) {
 // readable takes the second step without buffer rings: data is there, so it takes a buffer.
 func (c *Conn) readable(o *op) {
 	g := c.l.group()
+	if g.ring {
+		c.l.submit(o)
+		return
+	}
 	if len(g.free) == 0 {
 		c.l.park(o)
 		return

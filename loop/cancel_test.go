@@ -192,7 +192,7 @@ func TestCancelWhenTheResultIsKnown(t *testing.T) {
 func TestC05CancelRacesWithData(t *testing.T) {
 	// A counter is sent byte by byte; whatever becomes of the receives, it must arrive without a gap and without a
 	// repetition.
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
 		seed := rand.Uint64()
 		defer func() {
 			if t.Failed() {
@@ -200,7 +200,7 @@ func TestC05CancelRacesWithData(t *testing.T) {
 			}
 		}()
 		random := rand.New(rand.NewPCG(seed, 5))
-		c, peer := connectPeer(t, l)
+		c, peer := connectPeerOver(t, l, network)
 		var sent, next int
 		write := func() {
 			n := random.IntN(3)

@@ -52,6 +52,8 @@ func (l *Loop) complete(o *op, c ring.CQE) {
 		l.watched(o, c.Res)
 	case kindCall:
 		l.called(o, c.Res)
+	case kindRecvFDs:
+		o.h.self.(*Conn).receivedFDs(o, c.Res)
 	case kindRecvPacket:
 		o.h.self.(*PacketConn).received(o, c.Res)
 	case kindRecvPackets:

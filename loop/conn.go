@@ -9,7 +9,6 @@ import (
 	"unsafe"
 
 	"github.com/proactor-go/proactor/internal/sys"
-	"github.com/proactor-go/proactor/ring"
 )
 
 // IOFunc is the callback of an operation on a lent buffer. b is that buffer again, cut to what moved, its capacity
@@ -22,11 +21,12 @@ type VecFunc func(n int, err error)
 // ConnFunc is the callback of Accept and Dial.
 type ConnFunc func(c *Conn, err error)
 
-// A Conn is a stream connection. It is made by [Listener.Accept] or [Loop.Dial]. By itself it keeps nothing
-// alive; it must be closed. All methods belong to the loop's goroutine.
+// A Conn is a stream: a connection, made by [Listener.Accept] or [Loop.Dial], or whatever else can be polled, such as a pipe or a
+// terminal, made by [Loop.Stream] or [Loop.Pipe]. By itself it keeps nothing alive; it must be closed. All methods belong to the loop's goroutine.
 type Conn struct {
 	handle
 	network string
+	via     *route
 	recv    *op // the receive in flight
 
 	sends       opList // started and not ended, in order
@@ -35,18 +35,19 @@ type Conn struct {
 	queued      int    // bytes of sends that have not moved yet
 	broken      bool   // a send ended in the middle: what follows would be garbage to the peer
 	writeClosed bool   // CloseWrite was called
+	writeOnly   bool   // the descriptor is, and is no socket
 	isDirty     bool
 	nextDirty   *Conn
 }
 
 func (l *Loop) newConn(network string, fd int32) *Conn {
-	c := &Conn{network: network}
+	c := &Conn{network: network, via: routeOf(network)}
 	c.open(l, c, fd)
 	return c
 }
 
 // Recv receives at least one byte into b, or ends with [io.EOF] after the peer's last. One receive may be in flight on
-// a Conn; a second ends with [ErrBusy]. recv(2): IORING_OP_RECV.
+// a Conn; a second ends with [ErrBusy]. recv(2): IORING_OP_RECV. On what is no socket, read(2): IORING_OP_READ.
 func (c *Conn) Recv(b []byte, fn IOFunc) Op { return c.startRecv(kindRecv, b, fn) }
 
 // RecvFull receives len(b) bytes. As with [io.ReadFull] it ends with [io.EOF] if there was none and with
@@ -71,8 +72,9 @@ func (c *Conn) startRecv(k kind, b []byte, fn IOFunc) Op {
 	}
 	poisonLent(b)
 	c.recv = o
-	o.sqe.Opcode = ring.OpRecv
-	o.sqe.Flags = ring.Stream
+	o.sqe.Opcode = c.via.recv
+	o.sqe.Flags = c.via.recvFlags
+	o.sqe.Off = c.via.off
 	o.sqe.FD = c.fd
 	l.submit(o)
 	return l.op(o)
@@ -87,7 +89,7 @@ func (c *Conn) received(o *op, res int32) {
 	n, err := max(int(res), 0), error(nil)
 	switch {
 	case res < 0:
-		err = c.wrap("read", "recv", o.fault(res))
+		err = c.wrap("read", c.via.recvCall, o.fault(res))
 	case o.done+int(o.sqe.Len) == 0: // nothing was asked for
 	case res == 0 && o.done == 0:
 		err = io.EOF

@@ -20,6 +20,9 @@ func (d *Dialer) connect(l *Loop, network, address string, fn ConnFunc) Op {
 	if l.shut {
 		return l.settle(o, resClosed)
 	}
+	if sys.IsUnix(network) {
+		return d.connectUnix(l, o, address)
+	}
 	addr, err := sys.ResolveTCP(network, address)
 	if err == nil && !addr.IsValid() {
 		err = &net.AddrError{Err: "missing host", Addr: address}
@@ -57,13 +60,8 @@ func (d *Dialer) setUp(fd int, network, address string, is4 bool) (call string, 
 	if err := sys.SetKeepAlive(fd, defaultKeepAlive(d.KeepAlive)); err != nil {
 		return "setsockopt", err
 	}
-	if d.Control != nil {
-		h := handle{fd: int32(fd)}
-		err := d.Control(network, address, &rawConn{&h})
-		h.closing = true // a RawConn that was kept is of no use
-		if err != nil {
-			return "", err
-		}
+	if err := control(d.Control, network, address, fd); err != nil {
+		return "", err
 	}
 	if d.LocalAddr != (netip.AddrPort{}) {
 		local := d.LocalAddr.Addr().Unmap()
@@ -75,6 +73,17 @@ func (d *Dialer) setUp(fd int, network, address string, is4 bool) (call string, 
 	return "", nil
 }
 
+// control calls the program's function, if it has one, with a new socket.
+func control(fn func(network, address string, c syscall.RawConn) error, network, address string, fd int) error {
+	if fn == nil {
+		return nil
+	}
+	h := handle{fd: int32(fd)}
+	err := fn(network, address, &rawConn{&h})
+	h.closing = true // a RawConn that was kept is of no use
+	return err
+}
+
 // connected ends a Dial.
 func (l *Loop) connected(o *op, res int32) {
 	fn, x, fd := callback[ConnFunc](o), o.extra, o.sqe.FD
@@ -84,17 +93,27 @@ func (l *Loop) connected(o *op, res int32) {
 		fn(c, nil)
 		return
 	}
+	if res == -int32(syscall.EAGAIN) && o.cause == causeNone && sys.IsUnix(x.name) {
+		l.connectLater(o)
+		return
+	}
 	err := ErrClosed
 	if res < 0 {
 		err = o.fault(res)
 	}
+	_, wrapped := x.err.(*net.OpError)
 	switch {
+	case wrapped:
+		err = x.err
 	case x.err != nil:
 		err = &net.OpError{Op: "dial", Net: x.name, Err: x.err}
 	case !bare(err):
 		op := &net.OpError{Op: "dial", Net: x.name, Err: os.NewSyscallError(x.syscall, err)}
 		if o.sqe.Len > 0 {
 			op.Addr = sys.DecodeAddr(&x.addr)
+		}
+		if a, ok := op.Addr.(*net.UnixAddr); ok {
+			a.Net = x.name
 		}
 		err = op
 	}

@@ -10,6 +10,9 @@ import (
 
 // Dial connects to address, a host and a port, on network "tcp", "tcp4" or "tcp6". The host is an IP address or a name. The defaults are those of
 // package net: TCP_NODELAY and keep-alive are on. See [Dialer] for the rest. connect(2): IORING_OP_CONNECT.
+//
+// Or network is "unix" or "unixpacket", and address the name of a Unix socket as [Loop.Listen] has it. If the listener's queue is full, the
+// Dial waits for room.
 func (l *Loop) Dial(network, address string, fn ConnFunc) Op {
 	return Dialer{}.Dial(l, network, address, fn)
 }

@@ -50,6 +50,7 @@ const (
 	resClosed int32 = -5000 - iota
 	resBusy
 	resAppendMode
+	resRefused // extra.err says why
 )
 
 var errAppendMode = errors.New("loop: WriteAt on a file opened with O_APPEND")
@@ -83,6 +84,8 @@ func (o *op) fault(res int32) error {
 		return ErrBusy
 	case res == resAppendMode:
 		return errAppendMode
+	case res == resRefused:
+		return o.extra.err
 	case res == -ecanceled, o.cause != causeNone && canceled(res):
 		switch o.cause {
 		case causeTimeout:

@@ -15,6 +15,7 @@ type Listener struct {
 	handle
 	network string
 	accept  *op
+	unlink  string // the file to remove in Close
 }
 
 // ListenConfig holds what Listen leaves at its defaults.
@@ -24,7 +25,8 @@ type ListenConfig struct {
 	Backlog int
 	// Control is called with the socket after it was made and before it is bound, as in [net.ListenConfig].
 	Control func(network, address string, c syscall.RawConn) error
-	// ReusePort lets several sockets listen on the same port; the kernel spreads connections over them (SO_REUSEPORT).
+	// ReusePort lets several sockets listen on the same port; the kernel spreads connections over them (SO_REUSEPORT). This and what follows
+	// is of TCP only.
 	ReusePort bool
 	// KeepAlive is the idle time before accepted connections are probed. 0 means 15 seconds, as in package net; below 0 there are no probes.
 	KeepAlive time.Duration
@@ -35,6 +37,10 @@ type ListenConfig struct {
 // Listen listens on a TCP address: network is "tcp", "tcp4" or "tcp6", address an IP address and a port, where an empty host means
 // all addresses and port 0 a free port. Accepted connections inherit the options of the listening socket, so that accepting one costs no
 // further system call.
+//
+// Or it listens on a Unix socket: network is "unix" (a stream) or "unixpacket" (a stream of packets, SOCK_SEQPACKET), address a path, or
+// on Linux "@" and a name in the abstract space, or "" for a name there that the kernel chooses. A path must not exist, else the error is EADDRINUSE,
+// also if nobody listens there any more; Close removes it.
 func (l *Loop) Listen(network, address string) (*Listener, error) {
 	return ListenConfig{}.Listen(l, network, address)
 }
@@ -44,6 +50,9 @@ func (lc ListenConfig) Listen(l *Loop, network, address string) (*Listener, erro
 	l.checkThread("Listen")
 	if l.shut {
 		return nil, ErrClosed
+	}
+	if sys.IsUnix(network) {
+		return lc.listenUnix(l, network, address)
 	}
 	addr, err := sys.ResolveTCP(network, address)
 	if err != nil {
@@ -66,11 +75,16 @@ func (lc ListenConfig) Listen(l *Loop, network, address string) (*Listener, erro
 		}
 		return nil, fail(call, err)
 	}
+	ln.begin(l)
+	return ln, nil
+}
+
+// begin makes a listener of a socket that listens.
+func (ln *Listener) begin(l *Loop) {
 	if l.spare < 0 {
 		l.spare = sys.SpareFD()
 	}
-	ln.open(l, ln, int32(fd))
-	return ln, nil
+	ln.open(l, ln, ln.fd)
 }
 
 func (lc ListenConfig) setUp(ln *Listener, addr sys.TCPAddr, address string) (call string, err error) {
@@ -218,6 +232,9 @@ func (ln *Listener) Close(fn DoneFunc) {
 	ln.close(fn, func() {
 		if ln.accept != nil {
 			ln.l.cancel(ln.accept, causeClose)
+		}
+		if ln.unlink != "" {
+			ln.removeName()
 		}
 	})
 }

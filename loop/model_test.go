@@ -44,6 +44,7 @@ type model struct {
 	finishing bool
 	finished  bool
 	abrupt    bool // Loop.Close ends it all
+	local     bool // listens on Unix sockets too
 	draining  bool // every stream is to be received to its end
 
 	live      []*expected
@@ -88,6 +89,7 @@ type modelHandle struct {
 type modelListener struct {
 	modelHandle
 	ln      *loop.Listener
+	network string
 	address string
 	accept  *expected
 }
@@ -642,14 +644,19 @@ func (m *model) listen() {
 	if len(m.listeners) < 3 {
 		var ln *loop.Listener
 		var err error
-		m.call(func() { ln, err = m.l.Listen("tcp4", "127.0.0.1:0") })
+		network, address := "tcp4", "127.0.0.1:0"
+		if m.local && m.choose(2) == 1 {
+			m.names++
+			network, address = "unix", filepath.Join(m.dir, fmt.Sprint("s", m.names))
+		}
+		m.call(func() { ln, err = m.l.Listen(network, address) })
 		if err != nil {
 			if !m.abrupt {
 				m.problem("Listen: %v", err)
 			}
 			return
 		}
-		m.listeners = append(m.listeners, &modelListener{ln: ln, address: ln.Addr().String()})
+		m.listeners = append(m.listeners, &modelListener{ln: ln, network: network, address: ln.Addr().String()})
 		m.accept(m.listeners[len(m.listeners)-1])
 		return
 	}
@@ -695,12 +702,12 @@ func (m *model) dial() {
 		return
 	}
 	d, address := loop.Dialer{}, ln.address
-	if m.one(3) { // by name, with a second attempt soon or late
+	if ln.network != "unix" && m.one(3) { // by name, with a second attempt soon or late
 		d.Resolver, address = host(m.l, "127.0.0.1", "127.0.0.1"), "host:"+portOf(address)
 		d.FallbackDelay = time.Duration(m.choose(3)) * time.Microsecond
 	}
 	m.start("Dial", nil, func(e *expected) loop.Op {
-		return d.Dial(m.l, "tcp", address, func(c *loop.Conn, err error) {
+		return d.Dial(m.l, ln.network, address, func(c *loop.Conn, err error) {
 			m.called(e, true, err, func() {
 				if err == nil {
 					m.adopt(c)
@@ -1384,7 +1391,7 @@ func TestM06Model(t *testing.T) {
 						rng := rand.New(rand.NewPCG(seed, 2))
 						m := newModel(l, dir, rng.IntN)
 						m.steps = 100 + rng.IntN(1000)
-						m.panics, m.others = true, true
+						m.panics, m.others, m.local = true, true, true
 						m.run()
 						problems = m.problems
 					})

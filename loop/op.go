@@ -98,6 +98,7 @@ const (
 	kindFile // one call on an open file that gives no more than success
 	kindPath // the same on a name
 	kindCall // a function on a lane
+	kindRecvFDs
 	kindRecvPacket
 	kindRecvPackets
 	kindSendPacket
@@ -110,6 +111,7 @@ var kindNames = [...]string{
 	kindRead: "Read", kindWrite: "Write", kindReadVec: "ReadVecAt", kindWriteVec: "WriteVecAt",
 	kindSync: "Sync", kindFlush: "fsync", kindOpen: "Open", kindStat: "Stat",
 	kindFile: "file operation", kindPath: "path operation", kindCall: "call",
+	kindRecvFDs:    "RecvFDs",
 	kindRecvPacket: "Recv", kindRecvPackets: "RecvMultishot", kindSendPacket: "Send",
 }
 
@@ -174,6 +176,8 @@ type extra struct {
 	addr    ring.RawSockaddrAny
 	iov     []ring.Iovec
 	bufs    [][]byte
+	fds     []int  // that a send carries
+	control []byte // of msg
 	packet  datagram
 	stat    *ring.Statx
 	cancel  func()
@@ -277,10 +281,10 @@ func (s *slots) put(o *op) {
 
 // putExtra frees the extra block of an op.
 func (s *slots) putExtra(x *extra) {
-	iov, path, path2 := x.iov[:0], x.path[:0], x.path2[:0]
+	iov, path, path2, control := x.iov[:0], x.path[:0], x.path2[:0], x.control[:0]
 	clear(x.iov)
 	*x = extra{}
-	x.iov, x.path, x.path2 = iov, path, path2
+	x.iov, x.path, x.path2, x.control = iov, path, path2, control
 	x.next, s.extras = s.extras, x
 }
 

@@ -18,18 +18,22 @@ const (
 
 // Send sends all of b. Sends on one Conn go out and call back in the order of their calls; those of one turn leave together.
 // An error after some of the bytes moved comes with those bytes, and every later send fails: the stream is broken.
-// send(2) or sendmsg(2) with MSG_NOSIGNAL: IORING_OP_SEND, IORING_OP_SENDMSG.
+// send(2) or sendmsg(2) with MSG_NOSIGNAL: IORING_OP_SEND, IORING_OP_SENDMSG. On what is no socket, write(2) or writev(2): IORING_OP_WRITE,
+// IORING_OP_WRITEV; a pipe without a reader is EPIPE, and the SIGPIPE that comes with it Go ignores, for standard output too.
 func (c *Conn) Send(b []byte, fn IOFunc) Op {
 	o := c.startSend(fn, len(b))
 	o.lend(b)
 	return c.l.op(o)
 }
 
-// SendVec sends all of bufs, in order, as one send. The outer slice is lent too.
+// SendVec sends all of bufs, in order, as one send. The outer slice is lent too. A packet may have at most 1024 buffers (EMSGSIZE).
 func (c *Conn) SendVec(bufs [][]byte, fn VecFunc) Op {
 	size := 0
 	for _, b := range bufs {
 		size += len(b)
+	}
+	if c.via.packets && len(bufs) > sys.MaxIov && !c.closing {
+		return c.l.settle(c.l.start(kindSend, &c.handle, fn), -int32(syscall.EMSGSIZE))
 	}
 	o := c.startSend(fn, size)
 	o.sqe.Len = uint64(size)
@@ -83,7 +87,8 @@ func (c *Conn) mark() {
 
 // CloseWrite shuts the sending side down after the sends before it: the peer receives them and then EOF. Later sends
 // fail with EPIPE, a second CloseWrite with ENOTCONN. shutdown(2), called by the loop itself: the kernel's opcode
-// would pay a thread for it.
+// would pay a thread for it. Of a descriptor that is only for writing, such as a pipe's end, it closes the descriptor, and Close
+// the Conn; of another that is no socket, such as a terminal, there is no half to close: ENOTSOCK, as shutdown(2) answers, and sending goes on.
 func (c *Conn) CloseWrite(fn DoneFunc) Op {
 	l := c.l
 	if c.closing {
@@ -95,6 +100,8 @@ func (c *Conn) CloseWrite(fn DoneFunc) Op {
 		return l.settle(o, -int32(syscall.ENOTCONN))
 	case c.broken:
 		return l.settle(o, -int32(syscall.EPIPE))
+	case !c.via.shuts && !c.writeOnly:
+		return l.settle(o, -int32(syscall.ENOTSOCK))
 	}
 	c.writeClosed = true
 	c.enqueue(o)
@@ -109,30 +116,52 @@ func (c *Conn) transmit() {
 	l := c.l
 	head := c.sends.head
 	if head.kind == kindShutdown {
-		c.sends.pop()
-		l.settle(head, sys.ShutdownWrite(int(c.fd)))
+		c.shutdown()
 		return
 	}
 	o := l.internal(kindTransmit, &c.handle)
 	o.sqe.FD = c.fd
-	o.sqe.Flags = ring.Stream
-	o.sqe.OpFlags = sys.SendFlags
+	o.sqe.Off = c.via.off
+	o.sqe.Flags = c.via.sendFlags
+	o.sqe.OpFlags = c.via.sendOpFlags
 	c.tx = o
 	next := head.next
-	if (next == nil || next.kind == kindShutdown) && (head.extra == nil || head.extra.bufs == nil) {
+	if (next == nil || next.kind == kindShutdown || c.via.packets) && (head.extra == nil || head.extra.bufs == nil && !head.carries()) {
 		c.covered = 1
-		o.sqe.Opcode = ring.OpSend
+		o.sqe.Opcode = c.via.send
 		o.sqe.Addr, o.sqe.Len = head.sqe.Addr, min(head.sqe.Len, maxIO)
 		l.submit(o)
 		return
 	}
 	x := l.slots.more(o)
 	c.covered = c.gather(x)
+	if c.via.send == ring.OpWrite {
+		o.sqe.Opcode = ring.OpWritev
+		o.sqe.Addr, o.sqe.Len = unsafe.Pointer(unsafe.SliceData(x.iov)), uint64(len(x.iov))
+		l.submit(o)
+		return
+	}
 	x.msg = ring.Msghdr{Iov: unsafe.SliceData(x.iov)}
 	x.msg.SetIovlen(len(x.iov))
+	if head.carries() {
+		x.control = sys.AttachRights(&x.msg, head.extra.fds)
+		o.sqe.OpFlags = sys.SendOnce
+	}
 	o.sqe.Opcode = ring.OpSendmsg
 	o.sqe.Addr = unsafe.Pointer(&x.msg)
 	l.submit(o)
+}
+
+// shutdown carries out the CloseWrite at the head.
+func (c *Conn) shutdown() {
+	o := c.sends.pop()
+	if c.via.shuts {
+		c.l.settle(o, sys.ShutdownWrite(int(c.fd)))
+		return
+	}
+	o.sqe.Opcode, o.sqe.FD = ring.OpClose, c.fd
+	c.fd = -1
+	c.l.submit(o)
 }
 
 // gather collects the buffers of the sends at the head and returns how many sends it took, the last perhaps in part.
@@ -140,6 +169,9 @@ func (c *Conn) gather(x *extra) (covered int) {
 	x.iov = x.iov[:0]
 	total := 0
 	for o := c.sends.head; o != nil && o.kind == kindSend && len(x.iov) < maxCoalesced && total < maxTransmit; o = o.next {
+		if covered > 0 && (c.via.packets || o.carries()) {
+			break
+		}
 		covered++
 		if o.extra == nil || o.extra.bufs == nil {
 			if o.sqe.Len > 0 {
@@ -323,7 +355,7 @@ func (c *Conn) sendDone(o *op, res int32) {
 	case o.kind == kindShutdown:
 		err = c.wrap("close", "shutdown", o.fault(res))
 	default:
-		err = c.wrap("write", "send", o.fault(res))
+		err = c.wrap("write", c.via.sendCall, o.fault(res))
 	}
 	switch fn := o.fn.(type) {
 	case IOFunc:

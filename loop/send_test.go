@@ -32,17 +32,17 @@ func readAll(t *testing.T, peer io.Reader) (received func() []byte) {
 }
 
 // narrow makes both ends hold little, so that a large send blocks until the peer reads.
-func narrow(t *testing.T, c *loop.Conn, peer *net.TCPConn) {
+func narrow(t *testing.T, c *loop.Conn, peer interface{ SetReadBuffer(bytes int) error }) {
 	t.Helper()
 	require.NoError(t, c.SetWriteBuffer(16<<10))
 	require.NoError(t, peer.SetReadBuffer(16<<10))
 }
 
 func TestN06SlowReader(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
 		const chunk = 48<<10 + 7
 		chunks := rounds(32<<20, 4<<20) / chunk
-		c, peer := connectPeer(t, l)
+		c, peer := connectPeerOver(t, l, network)
 		narrow(t, c, peer)
 		wait := beside(t, func() error {
 			got := make([]byte, chunk)
@@ -78,8 +78,8 @@ func TestN06SlowReader(t *testing.T) {
 }
 
 func TestN08BufferIsTheProgramsAfterItsCallback(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, peer := connectPeer(t, l)
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
+		c, peer := connectPeerOver(t, l, network)
 		narrow(t, c, peer)
 		got := readAll(t, peer)
 		want := patternOf(8, 300<<10)
@@ -105,8 +105,8 @@ func TestN08BufferIsTheProgramsAfterItsCallback(t *testing.T) {
 }
 
 func TestN09QueuedAndEmpty(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, peer := connectPeer(t, l)
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
+		c, peer := connectPeerOver(t, l, network)
 		calls := 0
 		empty := func(b []byte, err error) {
 			require.NoError(t, err)
@@ -161,8 +161,8 @@ func TestN09QueuedAndEmpty(t *testing.T) {
 }
 
 func TestSendsKeepTheirOrder(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, peer := connectPeer(t, l)
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
+		c, peer := connectPeerOver(t, l, network)
 		got := readAll(t, peer)
 		var want []byte
 		started, ended := 0, 0
@@ -233,8 +233,8 @@ func TestSendsOfATurnLeaveTogether(t *testing.T) {
 }
 
 func TestSendVecOfManyBuffers(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, peer := connectPeer(t, l)
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
+		c, peer := connectPeerOver(t, l, network)
 		narrow(t, c, peer)
 		got := readAll(t, peer)
 		var bufs [][]byte
@@ -265,11 +265,11 @@ func TestSendVecOfManyBuffers(t *testing.T) {
 }
 
 func TestOneSliceInManySends(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
 		shared := patternOf(3, 10<<10)
 		var all []func() []byte
 		for range 3 {
-			c, peer := connectPeer(t, l)
+			c, peer := connectPeerOver(t, l, network)
 			all = append(all, readAll(t, peer))
 			for range 40 {
 				c.Send(shared, nil)
@@ -344,8 +344,8 @@ func endEarly(t *testing.T, l *loop.Loop, vectored bool, end func(loop.Op), want
 }
 
 func TestCanceledSendThatMovedNothingIsRemoved(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, peer := connectPeer(t, l)
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
+		c, peer := connectPeerOver(t, l, network)
 		narrow(t, c, peer)
 		// The first two share an entry, in which the second waits for the first.
 		first, third := patternOf(1, 900<<10), patternOf(3, 5000)
@@ -388,8 +388,8 @@ func TestCanceledSendThatMovedNothingIsRemoved(t *testing.T) {
 }
 
 func TestCloseDropsQueuedSends(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, peer := connectPeer(t, l)
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
+		c, peer := connectPeerOver(t, l, network)
 		narrow(t, c, peer)
 		big := patternOf(1, 1<<20)
 		moved, dropped := -1, 0
@@ -475,8 +475,8 @@ func TestResetByPeer(t *testing.T) {
 }
 
 func TestRecvFull(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, peer := connectPeer(t, l)
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
+		c, peer := connectPeerOver(t, l, network)
 		want := patternOf(5, 3<<20)
 		wait := beside(t, func() error {
 			for at := 0; at < len(want); at += 100_000 {
@@ -515,8 +515,8 @@ func TestRecvFull(t *testing.T) {
 }
 
 func TestRecvFullKeepsItsBytesWhenCanceled(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, peer := connectPeer(t, l)
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
+		c, peer := connectPeerOver(t, l, network)
 		_, err := peer.Write([]byte("half"))
 		require.NoError(t, err)
 		calls := 0

@@ -181,7 +181,7 @@ func (l *Loop) retry(o *op, res int32) bool {
 		return true
 	case syscall.EAGAIN:
 		switch o.sqe.Opcode {
-		case ring.OpRecv, ring.OpAccept, ring.OpRead, ring.OpReadv, ring.OpRecvmsg:
+		case ring.OpRecv, ring.OpRecvmsg, ring.OpAccept, ring.OpRead, ring.OpReadv:
 			l.pollFirst(o, sys.PollIn)
 			return true
 		case ring.OpSend, ring.OpSendmsg, ring.OpWrite, ring.OpWritev:
@@ -235,7 +235,7 @@ func (l *Loop) cancel(o *op, why cause) {
 			o.extra.cancel()
 		}
 	case stateHeld:
-		if l.parked.remove(o) || l.unqueue(o) || o.kind == kindAccept {
+		if l.parked.remove(o) || l.unqueue(o) || o.kind == kindAccept || o.kind == kindConnect {
 			l.settle(o, -ecanceled)
 		}
 	}

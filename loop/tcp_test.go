@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"os"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -23,7 +24,6 @@ import (
 //	N05  write before connect: there is no Conn before it is connected
 //	N09  try-write: Send only queues; what is left of the case is the accounting, in TestN09Queued
 //	N17  a buffer provider of the user's: the loop provides, and exhaustion is TestE07 of section M
-//	N23  adopting a descriptor: a Conn comes from Accept or Dial; the way out is TestDetach
 //
 // The auto-close of N02 and the read-stop of N10 and N13 have no counterpart: a failed Dial gives no Conn, and a
 // program stops reading by starting no receive, or by Cancel.
@@ -136,7 +136,7 @@ func requireOpError(t *testing.T, err error, op string, errno syscall.Errno) {
 }
 
 func TestN01EchoPingPong(t *testing.T) {
-	for _, address := range []string{"127.0.0.1:0", "[::1]:0"} {
+	for _, address := range []string{"127.0.0.1:0", "[::1]:0", "unix", "unixpacket"} {
 		for _, vectored := range []bool{false, true} {
 			t.Run(fmt.Sprintf("%s/vectored=%v", address, vectored), func(t *testing.T) {
 				if address[0] == '[' {
@@ -149,7 +149,12 @@ func TestN01EchoPingPong(t *testing.T) {
 }
 
 func pingPong(t *testing.T, l *loop.Loop, address string, vectored bool) {
-	ln := listenOn(t, l, address)
+	network := "tcp"
+	if !strings.Contains(address, ":") {
+		network, address = address, anyAddress(t, address)
+	}
+	ln, err := l.Listen(network, address)
+	require.NoError(t, err)
 	ln.Accept(func(c *loop.Conn, err error) {
 		if err != nil {
 			require.ErrorIs(t, err, loop.ErrClosed)
@@ -160,7 +165,7 @@ func pingPong(t *testing.T, l *loop.Loop, address string, vectored bool) {
 		ln.Close(nil)
 	})
 	left := rounds(1000, 100)
-	l.Dial("tcp", ln.Addr().String(), func(c *loop.Conn, err error) {
+	l.Dial(network, ln.Addr().String(), func(c *loop.Conn, err error) {
 		require.NoError(t, err)
 		answer := make([]byte, 90)
 		var ping func()
@@ -195,8 +200,8 @@ func pingPong(t *testing.T, l *loop.Loop, address string, vectored bool) {
 }
 
 func TestN01EchoToPlainPeer(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, peer := connectPeer(t, l)
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
+		c, peer := connectPeerOver(t, l, network)
 		wait := beside(t, func() error {
 			defer peer.Close()
 			got := make([]byte, 4<<10)
@@ -351,8 +356,8 @@ func TestN10Misuse(t *testing.T) {
 }
 
 func TestN13HalfCloseAndEOFAgain(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, peer := connectPeer(t, l)
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
+		c, peer := connectPeerOver(t, l, network)
 		require.NoError(t, peer.CloseWrite())
 		buf, eofs := make([]byte, 16), 0
 		eof := func(b []byte, err error) {
@@ -383,8 +388,8 @@ func TestN13HalfCloseAndEOFAgain(t *testing.T) {
 }
 
 func TestN14CloseWriteAfterSends(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, peer := connectPeer(t, l)
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
+		c, peer := connectPeerOver(t, l, network)
 		want := patternOf(14, 3<<20)
 		var got []byte
 		wait := beside(t, func() (err error) {
@@ -426,8 +431,8 @@ func TestN14CloseWriteAfterSends(t *testing.T) {
 }
 
 func TestN15CloseWriteThenClose(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, peer := connectPeer(t, l)
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
+		c, peer := connectPeerOver(t, l, network)
 		var order []string
 		c.CloseWrite(func(err error) {
 			if err != nil {
@@ -447,8 +452,8 @@ func TestN15CloseWriteThenClose(t *testing.T) {
 }
 
 func TestN18UnreadDataDoesNotSpin(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, peer := connectPeer(t, l)
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
+		c, peer := connectPeerOver(t, l, network)
 		_, err := peer.Write([]byte("one"))
 		require.NoError(t, err)
 		c.Recv(make([]byte, 1), func(_ []byte, err error) { require.NoError(t, err) })
@@ -506,9 +511,9 @@ func TestN20AddressErrors(t *testing.T) {
 }
 
 func TestN22CloseWithReceivePending(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
 		for _, multishot := range []bool{false, true} {
-			c, peer := connectPeer(t, l)
+			c, peer := connectPeerOver(t, l, network)
 			fin := make(chan error, 1)
 			go func() {
 				_, err := io.ReadAll(peer)
@@ -542,8 +547,8 @@ func TestN22CloseWithReceivePending(t *testing.T) {
 }
 
 func TestCloseIsLastAndRefuses(t *testing.T) {
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, _ := connectPeer(t, l)
+	forEachStream(t, func(t *testing.T, l *loop.Loop, network string) {
+		c, _ := connectPeerOver(t, l, network)
 		var order []string
 		note := func(name string) func(error) {
 			return func(err error) {

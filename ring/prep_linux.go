@@ -23,6 +23,10 @@ func prep(e *entry, s *SQE, set Feature) {
 		e.addr = address(s.Addr)
 		e.len = uint32(min(s.Len, maxTransfer))
 		e.opFlags = s.OpFlags
+		if s.Opcode == OpRead && s.Flags&BufferSelect != 0 {
+			e.flags = sqeBufferSelect
+			e.bufGroup = s.Group
+		}
 	case OpFsync:
 		e.opFlags = s.OpFlags
 	case OpPollAdd:

@@ -27,6 +27,11 @@ func TestPrep(t *testing.T) {
 		},
 		{"a lot", SQE{Opcode: OpWrite, FD: 3, Addr: p, Len: 1 << 33}, entry{fd: 3, addr: a, len: 0x7ffff000}},
 		{"writev", SQE{Opcode: OpWritev, FD: 3, Addr: p, Len: 2, Off: 5}, entry{fd: 3, addr: a, len: 2, off: 5}},
+		{
+			"read selected",
+			SQE{Opcode: OpRead, FD: 3, Flags: BufferSelect, Group: 7, Len: 9, Off: -1},
+			entry{fd: 3, flags: 1 << 5, bufGroup: 7, len: 9, off: ^uint64(0)},
+		},
 		{"fdatasync", SQE{Opcode: OpFsync, FD: 3, OpFlags: FsyncData}, entry{fd: 3, opFlags: 1}},
 		{"poll", SQE{Opcode: OpPollAdd, FD: 3, OpFlags: 1, Flags: Multishot}, entry{fd: 3, opFlags: 1, len: 1}},
 		{

@@ -14,6 +14,8 @@ import "unsafe"
 //
 //	OpNop
 //	OpRead, OpWrite    FD, Addr and Len: the buffer; Off (-1: the file's own position); OpFlags: RWF_*
+//	                   OpRead of what can be polled also BufferSelect with Group, and Len: at most so many bytes; the
+//	                   end of file may come with a buffer too
 //	OpReadv, OpWritev  FD, Addr: the first of Len Iovecs; Off and OpFlags as above
 //	OpFsync            FD; OpFlags: FsyncData for fdatasync
 //	OpPollAdd          FD, OpFlags: POLL* events; the result is the events, and POLLERR, POLLHUP and
@@ -62,7 +64,7 @@ const (
 	// Multishot asks for many completions from one entry: every one but the last has [CQEMore].
 	// For OpAccept, OpRecv, OpRecvmsg and OpPollAdd. A queue may end it at any time; to go on, push it again.
 	Multishot Flags = 1 << iota
-	// BufferSelect makes OpRecv or OpRecvmsg take a buffer of Group when data is there. Its number comes in the CQE.
+	// BufferSelect makes OpRecv or OpRecvmsg, or OpRead of a pipe or the like, take a buffer of Group when data is there. Its number comes in the CQE.
 	BufferSelect
 	// MayBlock says that FD is a regular file or block device: reads and writes always
 	// "succeed" without readiness and may wait for a disk. The queue in user space hands them to a worker.

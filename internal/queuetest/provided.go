@@ -22,6 +22,7 @@ var providedScenarios = []scenario{
 	{name: "cancel", run: withBuffers(selectCancel)},
 	{name: "errors", run: withBuffers(selectErrors)},
 	{name: "datagrams", run: withBuffers(selectDatagrams)},
+	{name: "reads of a pipe", run: withBuffers(selectReads)},
 	{name: "messages", run: withBuffers(selectMessages)},
 	{name: "messages without room", run: withBuffers(selectMessagesWithoutRoom)},
 	{name: "bulk", run: withBuffers(selectBulk)},
@@ -425,4 +426,45 @@ func badGroups(h *harness) {
 		h.Error(h.q.Provide(1, mem[:c.length], c.size), "%v", c)
 	}
 	h.Error(h.q.Provide(1, pages(65536), 1))
+}
+
+// selectReads: a pipe has no receive, but a read that selects its buffer when data is there.
+func selectReads(h *harness) {
+	r, w := h.pipe()
+	h.NoError(unix.SetNonblock(r, true))
+	g := h.provide(0, 2, 1024)
+	selectRead := func(fd int) *ring.SQE {
+		s := read(fd, nil, current)
+		s.Flags, s.Group, s.Len = ring.BufferSelect, 0, 1024
+		return s
+	}
+	for i := range 10 {
+		ud := h.push(selectRead(r))
+		h.pending(ud)
+		want := pattern(10+i, byte(i))
+		h.write(w, want)
+		data, id := g.take(h.wait(ud))
+		h.Equal(want, data)
+		g.recycle(id)
+	}
+	h.write(w, pattern(2000, 1))
+	_, first := g.take(h.wait(h.push(selectRead(r))))
+	data, second := g.take(h.wait(h.push(selectRead(r))))
+	h.Len(data, 976)
+	h.write(w, []byte("x"))
+	h.fails(unix.ENOBUFS, selectRead(r))
+	g.recycle(first)
+	g.recycle(second)
+	data, id := g.take(h.wait(h.push(selectRead(r))))
+	h.Equal("x", string(data))
+	g.recycle(id)
+
+	s := selectRead(r)
+	ud := h.push(s)
+	h.pending(ud)
+	h.gives(0, cancel(s))
+	h.Equal(-int32(unix.ECANCELED), h.wait(ud).Res)
+	h.close(w)
+	h.Zero(h.wait(h.push(selectRead(r))).Res) // the kernel's end of file comes with a buffer, ours without
+	h.fails(unix.EBADF, selectRead(-1))
 }

@@ -2,6 +2,7 @@ package sys
 
 import (
 	"net"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -47,5 +48,27 @@ func FuzzResolveTCP(f *testing.F) {
 		var raw ring.RawSockaddrAny
 		require.Positive(t, a.Encode(&raw))
 		require.Equal(t, want.String(), DecodeAddr(&raw).String())
+	})
+}
+
+// FuzzUnixAddr: a name that is accepted survives the encoding, and what it encodes to is what the kernel would read.
+func FuzzUnixAddr(f *testing.F) {
+	for _, name := range []string{"", "/run/s", "@abstract", "@", "a\x00b", strings.Repeat("x", 107), strings.Repeat("x", 108)} {
+		f.Add(name)
+	}
+	f.Fuzz(func(t *testing.T, name string) {
+		a := UnixAddr{Name: name, Network: "unix"}
+		if err := a.Check(); err != nil {
+			require.True(t, len(name) > 107 || strings.Contains(name, "\x00"))
+			return
+		}
+		var raw ring.RawSockaddrAny
+		n := a.Encode(&raw)
+		require.LessOrEqual(t, n, uint64(110))
+		if name == "" {
+			require.EqualValues(t, 2, n, "autobind")
+			return
+		}
+		require.Equal(t, a.Net(), DecodeAddr(&raw))
 	})
 }

@@ -38,9 +38,9 @@ func StreamSocket(a TCPAddr) (fd int, err error) {
 	if a.IP.Is4() || a.network == "tcp4" {
 		family = unix.AF_INET
 	}
-	fd, err = socket(family)
+	fd, err = socket(family, unix.SOCK_STREAM)
 	if err == unix.EAFNOSUPPORT && family == unix.AF_INET6 && !a.IsValid() && a.network == "tcp" {
-		fd, err = socket(unix.AF_INET)
+		fd, err = socket(unix.AF_INET, unix.SOCK_STREAM)
 	}
 	return fd, err
 }
@@ -88,6 +88,10 @@ func BindListen(fd int, a TCPAddr, backlog int) (call string, err error) {
 		}
 		sa = in6
 	}
+	return bindListen(fd, sa, backlog)
+}
+
+func bindListen(fd int, sa unix.Sockaddr, backlog int) (call string, err error) {
 	if err := unix.Bind(fd, sa); err != nil {
 		return "bind", err
 	}
@@ -116,7 +120,10 @@ func (a TCPAddr) Encode(to *ring.RawSockaddrAny) uint64 {
 
 // DecodeAddr reads a socket address that Encode wrote.
 func DecodeAddr(from *ring.RawSockaddrAny) net.Addr {
-	if from.Addr.Family == unix.AF_INET {
+	switch from.Addr.Family {
+	case unix.AF_UNIX:
+		return decodeUnix(from)
+	case unix.AF_INET:
 		sa := (*unix.RawSockaddrInet4)(unsafe.Pointer(from))
 		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: int(bigEndian(sa.Port))}
 	}
@@ -131,13 +138,21 @@ func bigEndian(port uint16) uint16 {
 }
 
 // LocalAddr returns the address that fd is bound to.
-func LocalAddr(fd int) (net.Addr, error) { return addrOf(unix.Getsockname(fd)) }
+func LocalAddr(fd int) (net.Addr, error) {
+	sa, err := unix.Getsockname(fd)
+	return addrOf(fd, sa, err)
+}
 
 // PeerAddr returns the address of fd's peer.
-func PeerAddr(fd int) (net.Addr, error) { return addrOf(unix.Getpeername(fd)) }
+func PeerAddr(fd int) (net.Addr, error) {
+	sa, err := unix.Getpeername(fd)
+	return addrOf(fd, sa, err)
+}
 
-func addrOf(sa unix.Sockaddr, err error) (net.Addr, error) {
+func addrOf(fd int, sa unix.Sockaddr, err error) (net.Addr, error) {
 	switch sa := sa.(type) {
+	case *unix.SockaddrUnix:
+		return &net.UnixAddr{Name: sa.Name, Net: unixNetwork(fd)}, nil
 	case *unix.SockaddrInet4:
 		return &net.TCPAddr{IP: append(net.IP(nil), sa.Addr[:]...), Port: sa.Port}, nil
 	case *unix.SockaddrInet6:

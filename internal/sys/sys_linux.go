@@ -14,6 +14,10 @@ import (
 const (
 	// SendFlags are those of every send: no SIGPIPE, and the kernel goes on until all is sent.
 	SendFlags = unix.MSG_NOSIGNAL | unix.MSG_WAITALL
+	// SendOnce are those of a send that carries descriptors: they go with its first byte, and with no other.
+	SendOnce = unix.MSG_NOSIGNAL
+	// RecvRights are those of a receive of descriptors.
+	RecvRights = unix.MSG_CMSG_CLOEXEC
 	// AcceptFlags are those of every accepted socket.
 	AcceptFlags = unix.SOCK_NONBLOCK | unix.SOCK_CLOEXEC
 	// AppendFlag makes a write an append; it is 0 where there is none.
@@ -24,6 +28,8 @@ const (
 	StatMask = unix.STATX_BASIC_STATS
 	// MaxIov is how many buffers one system call takes.
 	MaxIov = 1024
+	// abstractNames: a Unix socket may have a name that is no path.
+	abstractNames = true
 	// Direct opens a file past the page cache.
 	Direct = unix.O_DIRECT
 )
@@ -45,8 +51,8 @@ func ReadNow(fd int32, b []byte, off int64) int32 {
 	return int32(n)
 }
 
-func socket(family int) (int, error) {
-	return unix.Socket(family, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+func socket(family, kind int) (int, error) {
+	return unix.Socket(family, kind|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 }
 
 func setLen(*ring.RawSockaddrAny, uint8) {}
@@ -80,3 +86,19 @@ var maxBacklog = sync.OnceValue(func() int {
 	}
 	return n
 })
+
+// Pipe makes a pipe whose ends are non-blocking and close-on-exec.
+func Pipe() (r, w int, err error) {
+	var ends [2]int
+	err = unix.Pipe2(ends[:], unix.O_NONBLOCK|unix.O_CLOEXEC)
+	return ends[0], ends[1], err
+}
+
+// PeerCred returns who is at the other end of a Unix socket, or was when it was connected. SO_PEERCRED.
+func PeerCred(fd int) (pid, uid, gid int, err error) {
+	c, err := unix.GetsockoptUcred(fd, unix.SOL_SOCKET, unix.SO_PEERCRED)
+	if err != nil {
+		return 0, 0, 0, err
+	}
+	return int(c.Pid), int(c.Uid), int(c.Gid), nil
+}

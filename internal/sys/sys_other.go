@@ -19,6 +19,9 @@ const (
 	PollHup     = 16
 	PollNval    = 32
 	SendFlags   = 0
+	SendOnce    = 0
+	RecvRights  = 0
+	MaxRights   = 0
 	AcceptFlags = 0
 	AppendFlag  = 0
 	EmptyPath   = 0
@@ -28,34 +31,48 @@ const (
 	CurrentDir  = -1
 	RemoveDir   = 1
 	NoFollow    = 0
+
+	abstractNames = false
+	maxUnixName   = 0
 )
 
 var CurrentDirArg uint32
 
 const errUnsupported = syscall.Errno(1<<29 + 1) // nobody gets a loop here, so nobody sees it
 
-func ThreadID() int64                                 { return 0 }
-func Result(error) int32                              { return -1 }
-func StreamSocket(TCPAddr) (int, error)               { return -1, errUnsupported }
-func ListenOptions(int, TCPAddr, bool) error          { return errUnsupported }
-func BindListen(int, TCPAddr, int) (string, error)    { return "bind", errUnsupported }
-func (a TCPAddr) Encode(*ring.RawSockaddrAny) uint64  { return 0 }
-func DecodeAddr(*ring.RawSockaddrAny) net.Addr        { return nil }
-func LocalAddr(int) (net.Addr, error)                 { return nil, errUnsupported }
-func PeerAddr(int) (net.Addr, error)                  { return nil, errUnsupported }
-func SetNoDelay(int, bool) error                      { return errUnsupported }
-func SetKeepAlive(int, time.Duration) error           { return errUnsupported }
-func SetLinger(int, int) error                        { return errUnsupported }
-func SetReadBuffer(int, int) error                    { return errUnsupported }
-func SetWriteBuffer(int, int) error                   { return errUnsupported }
-func ShutdownWrite(int) int32                         { return -1 }
-func Dup(int) (int, error)                            { return -1, errUnsupported }
-func Close(int)                                       {}
-func SpareFD() int                                    { return -1 }
-func Shed(int) int                                    { return 0 }
-func OpenFlags(flag int) uint32                       { return uint32(flag) }
-func FileMode(perm fs.FileMode) uint32                { return uint32(perm) }
-func IsDirectory(int32) bool                          { return false }
-func FileInfo(name string, _ *ring.Statx) fs.FileInfo { return &fileInfo{name: name} }
+func ThreadID() int64                                   { return 0 }
+func Result(error) int32                                { return -1 }
+func StreamSocket(TCPAddr) (int, error)                 { return -1, errUnsupported }
+func ListenOptions(int, TCPAddr, bool) error            { return errUnsupported }
+func BindListen(int, TCPAddr, int) (string, error)      { return "bind", errUnsupported }
+func UnixSocket(string) (int, error)                    { return -1, errUnsupported }
+func BindListenUnix(int, UnixAddr, int) (string, error) { return "bind", errUnsupported }
+func (a UnixAddr) Encode(*ring.RawSockaddrAny) uint64   { return 0 }
+func (a TCPAddr) Encode(*ring.RawSockaddrAny) uint64    { return 0 }
+func DecodeAddr(*ring.RawSockaddrAny) net.Addr          { return nil }
+func LocalAddr(int) (net.Addr, error)                   { return nil, errUnsupported }
+func PeerAddr(int) (net.Addr, error)                    { return nil, errUnsupported }
+func SetNoDelay(int, bool) error                        { return errUnsupported }
+func SetKeepAlive(int, time.Duration) error             { return errUnsupported }
+func SetLinger(int, int) error                          { return errUnsupported }
+func SetReadBuffer(int, int) error                      { return errUnsupported }
+func SetWriteBuffer(int, int) error                     { return errUnsupported }
+func ShutdownWrite(int) int32                           { return -1 }
+func Dup(int) (int, error)                              { return -1, errUnsupported }
+func Close(int)                                         {}
+func Inspect(int) (Stream, error)                       { return Stream{}, errUnsupported }
+func Connected(int) error                               { return errUnsupported }
+func Prepare(int) error                                 { return errUnsupported }
+func Pipe() (r, w int, err error)                       { return -1, -1, errUnsupported }
+func AttachRights(*ring.Msghdr, []int) []byte           { return nil }
+func ExpectRights(*ring.Msghdr, []byte) []byte          { return nil }
+func TakeRights(*ring.Msghdr) (fds []int, lost bool)    { return nil, false }
+func PeerCred(int) (pid, uid, gid int, err error)       { return 0, 0, 0, errUnsupported }
+func SpareFD() int                                      { return -1 }
+func Shed(int) int                                      { return 0 }
+func OpenFlags(flag int) uint32                         { return uint32(flag) }
+func FileMode(perm fs.FileMode) uint32                  { return uint32(perm) }
+func IsDirectory(int32) bool                            { return false }
+func FileInfo(name string, _ *ring.Statx) fs.FileInfo   { return &fileInfo{name: name} }
 
 func ReadNow(int32, []byte, int64) int32 { return -int32(errUnsupported) }
