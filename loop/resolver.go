@@ -33,9 +33,9 @@ type ResolverConfig struct {
 //
 // Each query goes out by UDP from a socket and port of its own with a random id, and only an answer from that server with that id and
 // question counts. What was truncated is asked for again by TCP. A server that fails, refuses or stays silent is followed by the next. There is
-// no cache. Servers are taken to be recursive; DNSSEC is their business.
+// no cache, and a look-up takes one or two descriptors while it is under way. Servers are taken to be recursive; DNSSEC is their business.
 //
-// It is neither the system's resolver nor package net's: it does not read /etc/hosts and knows no multicast DNS. That is
+// It is neither the system's resolver nor package net's: it does not read /etc/hosts, where localhost is, and knows no multicast DNS. That is
 // [Loop.LookupHost]. Go's own resolver over a dialer of ours would block a goroutine in each query and copy between the two; this one is
 // operations of the loop, which Cancel, Timeout and Close end like any other.
 //
