@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"fmt"
 	"time"
 	"unsafe"
 )
@@ -53,4 +54,16 @@ const OpSize = unsafe.Sizeof(op{})
 func WithoutPidFD() (undo func()) {
 	usePidFD = false
 	return func() { usePidFD = true }
+}
+
+// SetResolvConf has NewResolver read another file, and returns a function that undoes it.
+func SetResolvConf(name string) (undo func()) {
+	before := resolvConf
+	resolvConf = name
+	return func() { resolvConf = before }
+}
+
+// String lists what r was configured with.
+func (r *Resolver) String() string {
+	return fmt.Sprint(r.servers, r.search, r.ndots, r.timeout, r.attempts, r.rotate)
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -416,6 +417,10 @@ func TestL07CloseTwiceWhatCallbacksStart(t *testing.T) {
 			refuse.end(err)
 			l.Watch(pipe, loop.Readable, j.events("Watch on a closing loop"))
 			l.Dial("tcp", "127.0.0.1:1", j.conn("Dial"))
+			l.Dial("tcp", "localhost:1", j.conn("Dial by name"))
+			l.LookupHost("localhost", finally[[]netip.Addr](j.start("LookupHost")))
+			l.LookupHost("127.0.0.1", finally[[]netip.Addr](j.start("LookupHost of an address")))
+			l.NewResolver(loop.ResolverConfig{}).LookupTXT("host.test", finally[[]string](j.start("LookupTXT")))
 			l.Open(os.DevNull, os.O_RDONLY, 0, j.file("Open"))
 			l.Mkdir("/nowhere/x", 0, j.done("Mkdir"))
 			l.Stat(os.DevNull, j.stat("Stat"))
@@ -807,6 +812,9 @@ func TestWrongGoroutinePanicsUnderRace(t *testing.T) {
 			"Sync":       func() { file.Sync(func(error) {}) },
 			"Open":       func() { l.Open(os.DevNull, 0, 0, func(*loop.File, error) {}) },
 			"Dial":       func() { l.Dial("tcp", "127.0.0.1:1", func(*loop.Conn, error) {}) },
+			"by name":    func() { l.Dial("tcp", "localhost:1", func(*loop.Conn, error) {}) },
+			"LookupHost": func() { l.LookupHost("localhost", func([]netip.Addr, error) {}) },
+			"LookupTXT":  func() { l.NewResolver(loop.ResolverConfig{}).LookupTXT("host.test", func([]string, error) {}) },
 			"Listen":     func() { _, _ = l.Listen("tcp", "127.0.0.1:0") },
 			"NewOp":      func() { l.NewOp(nil, func(error) {}) },
 			"Watch":      func() { l.Watch(pipe, loop.Readable, func(loop.Events, error) {}) },
