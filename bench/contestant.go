@@ -24,6 +24,7 @@ const (
 	epoll      = "ours-epoll"
 	liburing   = "c-liburing"
 	giouring   = "giouring"
+	mmsg       = "c-mmsg" // epoll, recvmmsg, sendmmsg
 )
 
 var (
@@ -59,9 +60,24 @@ func contestants() []Contestant {
 		Contestant{Group: "echo", Name: liburing, Program: cProgram("liburing", needLiburing)},
 		Contestant{Group: "echo", Name: "c-libuv", Program: cProgram("libuv", needLibuv)},
 	)
+	all = append(all, datagramContestants()...)
 	all = append(all, httpContestants()...)
 	all = append(all, diskContestants()...)
 	return append(all, microContestants()...)
+}
+
+func datagramContestants() []Contestant {
+	ours := Program{Name: "ours-udpecho", Package: "../examples/udpecho"}
+	return []Contestant{
+		{Group: "udp", Name: uring, Program: ours, Args: onUring},
+		{Group: "udp", Name: uringAgain, Program: ours, Args: onUring},
+		{Group: "udp", Name: epoll, Program: ours, Args: onEpoll},
+		{Group: "udp", Name: "net", Program: goProgram("udp-net", "servers/udpnet")},
+		{Group: "udp", Name: "gnet", Program: goProgram("udp-gnet", "servers/udpgnet")},
+		{Group: "udp", Name: "nbio", Program: goProgram("udp-nbio", "servers/udpnbio")},
+		{Group: "udp", Name: mmsg, Program: cProgram("udpmmsg")},
+		{Group: "udp", Name: "c-libuv", Program: cProgram("udpuv", needLibuv)},
+	}
 }
 
 func httpContestants() []Contestant {

@@ -14,7 +14,7 @@ type Target struct {
 }
 
 // Every claim about throughput is the reciprocal of the one about CPU time.
-var targets = slices.Concat(echoTargets(), bulkTargets(), fallbackTargets(), diskTargets(), microTargets())
+var targets = slices.Concat(echoTargets(), bulkTargets(), fallbackTargets(), datagramTargets(), diskTargets(), microTargets())
 
 func echoTargets() []Target {
 	var all []Target
@@ -66,6 +66,15 @@ func fallbackTargets() []Target {
 			Target{cell, epoll, "cpu_us", []string{giouring}, 1, false, "the fallback beside the bare giouring loop"})
 	}
 	return all
+}
+
+func datagramTargets() []Target {
+	return []Target{
+		{"udp/64/p4", uring, "cpu_us", []string{"net"}, 0.5, false, "twice the datagrams for the CPU time of Go net"},
+		{"udp/64/p4", uring, "cpu_us", []string{mmsg}, 1.25, false, "C with a system call for 64 datagrams"},
+		{"udp/64/p4", uring, "allocs", nil, 0.001, false, "no allocation in steady state"},
+		{"udp/64/p4", epoll, "allocs", nil, 0.001, false, "no allocation in steady state"},
+	}
 }
 
 func diskTargets() []Target {
