@@ -624,6 +624,45 @@ func TestPacketRecvEnds(t *testing.T) {
 	})
 }
 
+// Loop.Close ends what is in flight and what waits, once each, and gives every buffer back.
+func TestPacketLoopClose(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		ended := map[string]int{}
+		ends := func(name string) loop.PacketFunc {
+			return func(_ loop.Packet, err error) {
+				require.ErrorIs(t, err, loop.ErrClosed)
+				ended[name]++
+			}
+		}
+		packets(t, l, "udp", "127.0.0.1:0").Recv(make([]byte, 8), ends("Recv"))
+		packets(t, l, "udp", "127.0.0.1:0").RecvMultishot(ends("RecvMultishot"))
+		slow := packets(t, l, "unixgram", "")
+		c := packets(t, l, "unixgram", "")
+		const count = 2000
+		for range count {
+			c.SendName([]byte("x"), slow.LocalAddr().(*net.UnixAddr).Name, func([]byte, error) { ended["SendName"]++ })
+		}
+		require.NoError(t, l.Poll())
+		require.NoError(t, l.Close())
+		require.Equal(t, map[string]int{"Recv": 1, "RecvMultishot": 1, "SendName": count}, ended)
+		_, err := l.ListenPacket("udp", "127.0.0.1:0")
+		require.ErrorIs(t, err, loop.ErrClosed)
+	})
+}
+
+// An idle socket keeps nothing alive; a receive does, unless it is unreferenced.
+func TestPacketReferences(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		c := packets(t, l, "udp", "127.0.0.1:0")
+		require.False(t, l.Alive())
+		op := c.RecvMultishot(func(_ loop.Packet, err error) { require.ErrorIs(t, err, loop.ErrClosed) })
+		require.True(t, l.Alive())
+		op.Unref()
+		require.NoError(t, l.Run())
+		require.True(t, op.Active())
+	})
+}
+
 // Empty datagrams are no end, long ones are cut, and each comes with its sender.
 func TestPacketMultishot(t *testing.T) {
 	const size = 512
