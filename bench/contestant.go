@@ -24,6 +24,7 @@ const (
 	epoll      = "ours-epoll"
 	liburing   = "c-liburing"
 	giouring   = "giouring"
+	segments   = "ours-segments"
 	mmsg       = "c-mmsg" // epoll, recvmmsg, sendmmsg
 )
 
@@ -125,6 +126,7 @@ func microContestants() []Contestant {
 		{Group: "micro", Name: uringAgain, Program: ours, Args: onUring},
 		{Group: "micro", Name: epoll, Program: ours, Args: onEpoll},
 		{Group: "micro", Name: "ours-ring", Program: ours, Args: []string{"-work", "ringnop"}},
+		{Group: "micro", Name: segments, Program: ours, Args: []string{"-backend", "uring", "-work", "segments"}},
 		{Group: "micro", Name: liburing, Program: cProgram("nop", needLiburing)},
 		{Group: "micro", Name: "std", Program: std},
 		{Group: "micro", Name: "c-libuv", Program: uv},

@@ -188,6 +188,7 @@ func microCells() []Cell {
 		microCell("timers", "timers/pair", "timers", timers),
 		microCell("timers", "timers/fire", "fire", timers),
 		microCell("post", "post", "post", timers),
+		microCell("send", "send", "send", []string{uring, uringAgain, epoll, segments, "std"}),
 	}
 	for i := range cells {
 		cells[i].Counted = cells[i].Scenario != "timers"

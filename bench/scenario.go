@@ -77,6 +77,13 @@ var scenarios = []Scenario{
 		Baselines: []string{mmsg, "c-libuv", "net"},
 	},
 	{
+		Name: "send", Title: "Datagrams sent", Group: "micro", Driver: alone, Op: "pkt", Rank: "cpu_ns",
+		Text: "1,200 B each over the loopback interface, 48 at a time, to a socket that nobody reads: what a sender costs. ours-segments hands over " +
+			"all 48 with one call, and the kernel cuts them (UDP_SEGMENT).",
+		Columns:   []string{"rate", "cpu_ns", "split", "syscalls", "allocs"},
+		Baselines: []string{"std"},
+	},
+	{
 		Name: "randread", Title: "Random reads, O_DIRECT", Group: "disk", Driver: alone, Op: "read", Rank: "cpu_us",
 		Text:      "4 KiB at random offsets of a 1 GiB file, past the page cache. The depth is the number of reads in flight, or of goroutines.",
 		Columns:   []string{"rate", "cpu_us", "split", "ctx", "allocs", "latency"},

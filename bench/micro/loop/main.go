@@ -15,12 +15,14 @@ var (
 
 func main() {
 	micro.Main(micro.Works{
-		"nop":     nop,
-		"ringnop": ringNop,
-		"timers":  timers,
-		"reach":   reach,
-		"fire":    fire,
-		"post":    post,
+		"nop":      nop,
+		"ringnop":  ringNop,
+		"timers":   timers,
+		"reach":    reach,
+		"fire":     fire,
+		"post":     post,
+		"send":     send,
+		"segments": segments,
 	}, func(flags *flag.FlagSet) {
 		flags.StringVar(&backend, "backend", "auto", "auto, uring, epoll or poll")
 		flags.BoolVar(&sleeps, "sleeps", false, "post: the loop sleeps when it has run everything, instead of being busy otherwise")
