@@ -42,6 +42,17 @@ func echoCell(conns, size, pipeline int, contestants []string) Cell {
 	return c
 }
 
+func datagramCell(conns, pipeline int) Cell {
+	name := fmt.Sprintf("udp/%d", conns)
+	if pipeline > 1 {
+		name += fmt.Sprintf("/p%d", pipeline)
+	}
+	contestants := []string{uringAgain, uring, epoll, "net", "gnet", "nbio", mmsg, "c-libuv"}
+	c := loadCell("udp", name, conns, contestants, "-mode", "udp", "-size", "64", "-pipeline", strconv.Itoa(pipeline))
+	c.Pipeline = pipeline
+	return c
+}
+
 // loadCell is a cell of the load generator. What is not said is one message of 64 B at a time.
 func loadCell(scenario, name string, conns int, contestants []string, args ...string) Cell {
 	return Cell{

@@ -24,6 +24,8 @@ const (
 	epoll      = "ours-epoll"
 	liburing   = "c-liburing"
 	giouring   = "giouring"
+	segments   = "ours-segments"
+	mmsg       = "c-mmsg" // epoll, recvmmsg, sendmmsg
 )
 
 var (
@@ -59,9 +61,24 @@ func contestants() []Contestant {
 		Contestant{Group: "echo", Name: liburing, Program: cProgram("liburing", needLiburing)},
 		Contestant{Group: "echo", Name: "c-libuv", Program: cProgram("libuv", needLibuv)},
 	)
+	all = append(all, datagramContestants()...)
 	all = append(all, httpContestants()...)
 	all = append(all, diskContestants()...)
 	return append(all, microContestants()...)
+}
+
+func datagramContestants() []Contestant {
+	ours := Program{Name: "ours-udpecho", Package: "../examples/udpecho"}
+	return []Contestant{
+		{Group: "udp", Name: uring, Program: ours, Args: onUring},
+		{Group: "udp", Name: uringAgain, Program: ours, Args: onUring},
+		{Group: "udp", Name: epoll, Program: ours, Args: onEpoll},
+		{Group: "udp", Name: "net", Program: goProgram("udp-net", "servers/udpnet")},
+		{Group: "udp", Name: "gnet", Program: goProgram("udp-gnet", "servers/udpgnet")},
+		{Group: "udp", Name: "nbio", Program: goProgram("udp-nbio", "servers/udpnbio")},
+		{Group: "udp", Name: mmsg, Program: cProgram("udpmmsg")},
+		{Group: "udp", Name: "c-libuv", Program: cProgram("udpuv", needLibuv)},
+	}
 }
 
 func httpContestants() []Contestant {
@@ -112,6 +129,7 @@ func microContestants() []Contestant {
 		{Group: "micro", Name: uringAgain, Program: ours, Args: onUring},
 		{Group: "micro", Name: epoll, Program: ours, Args: onEpoll},
 		{Group: "micro", Name: "ours-ring", Program: ours, Args: []string{"-work", "ringnop"}},
+		{Group: "micro", Name: segments, Program: ours, Args: []string{"-backend", "uring", "-work", "segments"}},
 		{Group: "micro", Name: liburing, Program: cProgram("nop", needLiburing)},
 		{Group: "micro", Name: "std", Program: std},
 		{Group: "micro", Name: "c-libuv", Program: uv},

@@ -96,6 +96,13 @@ func fullCells() []Cell {
 	for _, conns := range []int{1, 4, 16, 64, 256, 1000, 4000} {
 		add(curveCell(conns))
 	}
+	for _, pipeline := range []int{1, 4} {
+		for _, conns := range []int{1, 64} {
+			c := datagramCell(conns, pipeline)
+			c.Counted = conns == 64
+			add(c)
+		}
+	}
 	add(httpCell(64))
 	add(httpCell(256))
 	for _, depth := range []int{1, 8, 32, 128} {
@@ -118,6 +125,7 @@ func quickCells() []Cell {
 		loadCell("churn", "churn/64", 64, someEcho, "-mode", "churn"),
 		loadCell("slow", "slow/64", 64, someEcho, "-mode", "slow", "-size", "16384"),
 		curveCell(1), curveCell(32), curveCell(1000),
+		datagramCell(64, 1), datagramCell(64, 4),
 		httpCell(64),
 		randreadCell(32),
 	}
@@ -140,6 +148,7 @@ func sanityCells() []Cell {
 		idleCell(100, 8, []string{uring, "net"}),
 		loadCell("churn", "churn/8", 8, []string{uring, "net"}, "-mode", "churn"),
 		loadCell("slow", "slow/8", 8, []string{uring, epoll, "net"}, "-mode", "slow", "-size", "16384"),
+		datagramCell(8, 2),
 		httpCell(8),
 		randreadCell(8),
 	}
@@ -180,6 +189,7 @@ func microCells() []Cell {
 		microCell("timers", "timers/fire", "fire", timers),
 		microCell("post", "post", "post", timers),
 		microCell("names", "names/64", "names", []string{uring, epoll, "std"}),
+		microCell("send", "send", "send", []string{uring, uringAgain, epoll, segments, "std"}),
 	}
 	for i := range cells {
 		cells[i].Counted = cells[i].Scenario != "timers"

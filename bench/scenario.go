@@ -70,6 +70,20 @@ var scenarios = []Scenario{
 		Baselines: []string{"net/http", "nginx"},
 	},
 	{
+		Name: "udp", Title: "UDP echo", Group: "udp", Driver: underLoad, Op: "pkt", Rank: "cpu_us",
+		Text: "One socket of the server's, and datagrams of 64 B. Closed loop: every client's socket keeps as many under way as the pipeline says. " +
+			"A datagram that is lost is missing from the rate and replaced after 100 ms.",
+		Columns:   []string{"rate", "cpu_us", "split", "syscalls", "enters", "per_enter", "ctx", "allocs", "latency", "client_busy"},
+		Baselines: []string{mmsg, "c-libuv", "net"},
+	},
+	{
+		Name: "send", Title: "Datagrams sent", Group: "micro", Driver: alone, Op: "pkt", Rank: "cpu_ns",
+		Text: "1,200 B each over the loopback interface, 48 at a time, to a socket that nobody reads: what a sender costs. ours-segments hands over " +
+			"all 48 with one call, and the kernel cuts them (UDP_SEGMENT).",
+		Columns:   []string{"rate", "cpu_ns", "split", "syscalls", "allocs"},
+		Baselines: []string{"std"},
+	},
+	{
 		Name: "randread", Title: "Random reads, O_DIRECT", Group: "disk", Driver: alone, Op: "read", Rank: "cpu_us",
 		Text:      "4 KiB at random offsets of a 1 GiB file, past the page cache. The depth is the number of reads in flight, or of goroutines.",
 		Columns:   []string{"rate", "cpu_us", "split", "ctx", "allocs", "latency"},

@@ -14,7 +14,7 @@ type Target struct {
 }
 
 // Every claim about throughput is the reciprocal of the one about CPU time.
-var targets = slices.Concat(echoTargets(), bulkTargets(), fallbackTargets(), diskTargets(), microTargets())
+var targets = slices.Concat(echoTargets(), bulkTargets(), fallbackTargets(), datagramTargets(), diskTargets(), microTargets())
 
 func echoTargets() []Target {
 	var all []Target
@@ -66,6 +66,18 @@ func fallbackTargets() []Target {
 			Target{cell, epoll, "cpu_us", []string{giouring}, 1, false, "the fallback beside the bare giouring loop"})
 	}
 	return all
+}
+
+func datagramTargets() []Target {
+	return []Target{
+		// The loopback interface's own work is nine tenths of an echo's, for all alike: C with recvmmsg is at 0.75.
+		{"udp/64/p4", uring, "cpu_us", []string{"net"}, 0.9, false, "Go net, an echo"},
+		{"send", segments, "cpu_ns", []string{"std"}, 0.5, false, "twice the datagrams for the CPU time of Go net"},
+		{"send", uring, "cpu_ns", []string{"std"}, 1, false, "one by one: never above Go net"},
+		{"udp/64/p4", uring, "cpu_us", []string{mmsg}, 1.25, false, "C with a system call for 64 datagrams"},
+		{"udp/64/p4", uring, "allocs", nil, 0.001, false, "no allocation in steady state"},
+		{"udp/64/p4", epoll, "allocs", nil, 0.001, false, "no allocation in steady state"},
+	}
 }
 
 func diskTargets() []Target {

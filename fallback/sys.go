@@ -40,11 +40,22 @@ func sendto(fd int32, buf unsafe.Pointer, n int32, flags uint32) int32 {
 }
 
 func recvmsg(fd int32, header *ring.Msghdr, flags uint32) int32 {
+	if isShort(header) {
+		return value(unix.RawSyscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(header)), noWaiting(flags)))
+	}
 	return value(unix.Syscall(unix.SYS_RECVMSG, uintptr(fd), uintptr(unsafe.Pointer(header)), noWaiting(flags)))
 }
 
 func sendmsg(fd int32, header *ring.Msghdr, flags uint32) int32 {
+	if isShort(header) {
+		return value(unix.RawSyscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(header)), noWaiting(flags)|noSignal))
+	}
 	return value(unix.Syscall(unix.SYS_SENDMSG, uintptr(fd), uintptr(unsafe.Pointer(header)), noWaiting(flags)|noSignal))
+}
+
+// isShort tells a message that is copied at once, as a datagram is.
+func isShort(header *ring.Msghdr) bool {
+	return header.Iovlen == 1 && header.Iov != nil && uint64(header.Iov.Len) <= maxRaw
 }
 
 // noWaiting replaces MSG_WAITALL, which the queue takes care of: a receive would wait for all in spite of MSG_DONTWAIT.

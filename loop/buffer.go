@@ -13,7 +13,8 @@ import (
 type BufferFunc func(b Buffer, err error)
 
 // A Buffer is one of the loop's provided buffers, with received bytes in it. It goes back to the loop by itself when the callback that
-// received it returns, unless that called Keep; then it must be released, or sent with [Conn.SendBuffer]. A kept buffer
+// received it returns, unless that called Keep; then it must be released, or sent with [Conn.SendBuffer] or
+// [PacketConn.SendBuffer]. A kept buffer
 // that is never released is one that no receive can use. The zero Buffer is empty.
 type Buffer struct {
 	g    *bufferGroup

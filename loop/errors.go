@@ -19,7 +19,7 @@ var (
 	ErrClosed error = &sentinel{"loop: use of closed handle or loop", []error{net.ErrClosed, fs.ErrClosed}}
 	// ErrCanceled ends an operation after its Cancel. It matches [context.Canceled].
 	ErrCanceled error = &sentinel{"loop: operation canceled", []error{context.Canceled}}
-	// ErrBusy refuses a second receive on a Conn or a second Accept on a Listener.
+	// ErrBusy refuses a second receive on a Conn or PacketConn, or a second Accept on a Listener.
 	ErrBusy error = &sentinel{"loop: another operation of this kind is in flight", nil}
 	// ErrUnsupported is what New returns where neither io_uring nor poll(2) exists. It matches [errors.ErrUnsupported].
 	ErrUnsupported = ring.ErrUnsupported

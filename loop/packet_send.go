@@ -294,7 +294,8 @@ func cannotCut(errno syscall.Errno) bool {
 	return false
 }
 
-// A Unix socket that is not connected tells of no change in its peer's queue: poll(2) says writable throughout.
+// How long a send waits for a Unix peer with a full queue before it is tried again. A socket that is not connected tells of no
+// change there: poll(2) says writable throughout.
 const (
 	minPause = 100 * time.Microsecond
 	maxPause = 10 * time.Millisecond

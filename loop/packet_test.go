@@ -243,10 +243,8 @@ func TestU06Order(t *testing.T) {
 		require.NoError(t, a.SetReadBuffer(4<<20))
 		require.NoError(t, b.SetWriteBuffer(16<<10))
 		var sent, got []int
-		lost := 0
-		var recv loop.Op
 		next := 0
-		recv = a.RecvMultishot(func(p loop.Packet, err error) {
+		recv := a.RecvMultishot(func(p loop.Packet, err error) {
 			if err != nil {
 				require.ErrorIs(t, err, loop.ErrCanceled)
 				return
@@ -264,22 +262,14 @@ func TestU06Order(t *testing.T) {
 			}
 			require.NoError(t, l.RunOnce())
 		}
-		for ; len(got)+lost < count; lost++ {
-			before := len(got)
-			for wait := 0; wait < 100 && len(got) == before; wait++ {
-				require.NoError(t, l.Poll())
-			}
-			if len(got) > before {
-				lost--
-			} else {
-				time.Sleep(time.Millisecond)
-			}
+		for range 200 { // what was not dropped is in the receiver's buffer
+			require.NoError(t, l.Poll())
 		}
 		recv.Cancel()
 		require.NoError(t, l.Run())
 		require.IsIncreasing(t, sent)
 		require.IsIncreasing(t, got)
-		require.Greater(t, len(got), count/2, "UDP may drop some, not most")
+		require.Greater(t, len(got), 20, "a receiver that is slow loses some")
 		require.Zero(t, b.Queued())
 	})
 }
@@ -621,6 +611,45 @@ func TestPacketRecvEnds(t *testing.T) {
 			c.Close(func(err error) { require.ErrorIs(t, err, loop.ErrClosed) })
 			require.NoError(t, l.Run())
 		}
+	})
+}
+
+// Loop.Close ends what is in flight and what waits, once each, and gives every buffer back.
+func TestPacketLoopClose(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		ended := map[string]int{}
+		ends := func(name string) loop.PacketFunc {
+			return func(_ loop.Packet, err error) {
+				require.ErrorIs(t, err, loop.ErrClosed)
+				ended[name]++
+			}
+		}
+		packets(t, l, "udp", "127.0.0.1:0").Recv(make([]byte, 8), ends("Recv"))
+		packets(t, l, "udp", "127.0.0.1:0").RecvMultishot(ends("RecvMultishot"))
+		slow := packets(t, l, "unixgram", "")
+		c := packets(t, l, "unixgram", "")
+		const count = 2000
+		for range count {
+			c.SendName([]byte("x"), slow.LocalAddr().(*net.UnixAddr).Name, func([]byte, error) { ended["SendName"]++ })
+		}
+		require.NoError(t, l.Poll())
+		require.NoError(t, l.Close())
+		require.Equal(t, map[string]int{"Recv": 1, "RecvMultishot": 1, "SendName": count}, ended)
+		_, err := l.ListenPacket("udp", "127.0.0.1:0")
+		require.ErrorIs(t, err, loop.ErrClosed)
+	})
+}
+
+// An idle socket keeps nothing alive; a receive does, unless it is unreferenced.
+func TestPacketReferences(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		c := packets(t, l, "udp", "127.0.0.1:0")
+		require.False(t, l.Alive())
+		op := c.RecvMultishot(func(_ loop.Packet, err error) { require.ErrorIs(t, err, loop.ErrClosed) })
+		require.True(t, l.Alive())
+		op.Unref()
+		require.NoError(t, l.Run())
+		require.True(t, op.Active())
 	})
 }
 

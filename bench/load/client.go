@@ -73,6 +73,8 @@ func (c *client) newWorkload() (workload, error) {
 		return newChurn(c), nil
 	case "slow":
 		return newSlow(c)
+	case "udp":
+		return newDatagrams(c)
 	}
 	active, err := c.open(c.cfg.conns, edge)
 	if err != nil {

@@ -27,7 +27,7 @@ func parse(args []string, usage io.Writer) (config, error) {
 	f := flag.NewFlagSet("load", flag.ContinueOnError)
 	f.SetOutput(usage)
 	f.StringVar(&addr, "addr", "127.0.0.1:7000", "IPv4 address and port of the server")
-	f.StringVar(&c.mode, "mode", "echo", "echo, churn or slow")
+	f.StringVar(&c.mode, "mode", "echo", "echo, churn, slow or udp")
 	f.IntVar(&c.conns, "conns", 64, "active connections")
 	f.IntVar(&c.idle, "idle", 0, "connections that stay silent (mode echo)")
 	f.IntVar(&c.size, "size", 64, "bytes of a message")
@@ -58,7 +58,7 @@ func (c *config) check() error {
 	switch {
 	case !c.addr.Addr().Is4():
 		return fmt.Errorf("-addr %v is not IPv4", c.addr)
-	case c.mode != "echo" && c.mode != "churn" && c.mode != "slow":
+	case c.mode != "echo" && c.mode != "churn" && c.mode != "slow" && c.mode != "udp":
 		return fmt.Errorf("there is no -mode %q", c.mode)
 	case c.conns < 0 || c.idle < 0 || c.conns+c.idle == 0:
 		return errors.New("no connections: -conns and -idle")
@@ -72,6 +72,8 @@ func (c *config) check() error {
 		return errors.New("-pipeline is for closed loops")
 	case c.rate > 0 && c.conns == 0:
 		return errors.New("-rate needs -conns")
+	case c.mode == "udp" && (c.size < serialSize || c.size > 65507):
+		return fmt.Errorf("-size %d is none of a numbered datagram", c.size)
 	case c.mode == "slow" && (c.slowConns() < 1 || c.slowConns() >= c.conns):
 		return fmt.Errorf("-slow %v of %d connections leaves no slow or no other ones", c.slow, c.conns)
 	}

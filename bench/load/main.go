@@ -21,6 +21,8 @@
 //     latency runs from the start of the connect to the last byte of the echo.
 //   - slow is the closed loop on a part of the connections, while the others (-slow, a half by default) send as fast as they are let
 //     and read only 4 KiB every 50 ms. Only the closed loop is measured; rss_bytes is the highest of the window.
+//   - udp is the closed loop over connected UDP sockets: each keeps -pipeline datagrams under way. What has not come back after 100 ms
+//     without any is lost: it is counted in the note, and replaced.
 //
 // With -idle, the connections that stay silent are opened first and asked for one echo each at the very end. With -conns 0 there is
 // nothing else, and the window is what that took.

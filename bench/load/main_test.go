@@ -67,6 +67,8 @@ func TestRefusals(t *testing.T) {
 		{"-mode slow -idle 5", "-idle"},
 		{"-mode slow -conns 1", "-slow"},
 		{"-mode slow -slow 1", "-slow"},
+		{"-mode udp -size 7", "-size"},
+		{"-mode udp -rate 5", "-rate"},
 		{"-rate 5 -pipeline 2", "-pipeline"},
 		{"-rate 5 -conns 0 -idle 1", "-conns"},
 		{"-conns x", "-conns"},
@@ -84,7 +86,7 @@ func TestRefusals(t *testing.T) {
 }
 
 func TestNobodyListens(t *testing.T) {
-	for _, mode := range []string{"echo", "churn", "slow"} {
+	for _, mode := range []string{"echo", "churn", "slow", "udp"} {
 		_, stderr, status := load(t, "127.0.0.1:1", "-mode", mode)
 		require.Equal(t, 1, status)
 		require.Contains(t, stderr, "connection refused")

@@ -43,6 +43,19 @@ func dial(to *unix.RawSockaddrInet4) (int, error) {
 	return fd, nil
 }
 
+// dialDatagram returns a connected UDP socket.
+func dialDatagram(to *unix.RawSockaddrInet4) (int, error) {
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+	if err != nil {
+		return -1, fmt.Errorf("socket: %w", err)
+	}
+	if err := connect(fd, to); err != nil {
+		unix.Close(fd)
+		return -1, fmt.Errorf("connect: %w", err)
+	}
+	return fd, nil
+}
+
 // connected waits until a connection stands. Where the server's backlog is full, that is when the kernel tries again, after a second.
 func connected(fd int, patience time.Duration) error {
 	events := []unix.PollFd{{Fd: int32(fd), Events: unix.POLLOUT}}

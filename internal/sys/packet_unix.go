@@ -158,10 +158,12 @@ func PutName(to *ring.RawSockaddrAny, name string) (int, error) {
 		sa.Path[i] = int8(name[i])
 	}
 	n := pathOffset + len(name)
-	if name != "" && name[0] == '@' {
+	switch {
+	case name == "":
+	case name[0] == '@':
 		sa.Path[0] = 0
-	} else {
-		n++
+	default:
+		n++ // the NUL byte
 	}
 	setLen(to, uint8(n))
 	return n, nil

@@ -90,6 +90,12 @@ func pairs(a *arguments) []pair {
 			func(e *entry) { e.PrepareSendMsg(fd, (*syscall.Msghdr)(unsafe.Pointer(&a.msg)), unix.MSG_NOSIGNAL) }},
 		{"PrepareRecvMsg", ring.SQE{Opcode: ring.OpRecvmsg, FD: fd, Addr: unsafe.Pointer(&a.msg), OpFlags: unix.MSG_PEEK},
 			func(e *entry) { e.PrepareRecvMsg(fd, (*syscall.Msghdr)(unsafe.Pointer(&a.msg)), unix.MSG_PEEK) }},
+		{"PrepareRecvMsgMultishot", ring.SQE{Opcode: ring.OpRecvmsg, FD: fd, Addr: unsafe.Pointer(&a.msg),
+			Flags: ring.BufferSelect | ring.Multishot, Group: 3},
+			func(e *entry) {
+				e.PrepareRecvMsgMultishot(fd, (*syscall.Msghdr)(unsafe.Pointer(&a.msg)), 0)
+				e.Flags, e.BufIG = upstream.SqeBufferSelect, 3
+			}},
 		{"PrepareAccept", ring.SQE{Opcode: ring.OpAccept, FD: fd, Addr: unsafe.Pointer(&a.addr), Addr2: unsafe.Pointer(&a.size),
 			OpFlags: unix.SOCK_CLOEXEC},
 			func(e *entry) { e.PrepareAccept(fd, address(&a.addr), uint64(address(&a.size)), unix.SOCK_CLOEXEC) }},

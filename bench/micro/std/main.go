@@ -1,8 +1,9 @@
-// Std runs the micro workloads on the standard library: timers of package time, posts through a channel, Go's
-// own resolver.
+// Std runs the micro workloads on the standard library: timers of package time, posts through a channel, Go's own resolver, datagrams of
+// package net.
 package main
 
 import (
+	"net"
 	"sync/atomic"
 	"time"
 
@@ -10,7 +11,7 @@ import (
 )
 
 func main() {
-	micro.Main(micro.Works{"timers": timers, "fire": fire, "post": post, "names": names}, nil)
+	micro.Main(micro.Works{"timers": timers, "fire": fire, "post": post, "names": names, "send": send}, nil)
 }
 
 func timers(o *micro.Options) error {
@@ -58,6 +59,26 @@ func post(o *micro.Options) error {
 	for run := range posts {
 		if run(); ops%micro.Stride == 0 && o.Over(ops) {
 			break
+		}
+	}
+	return nil
+}
+
+func send(o *micro.Options) error {
+	sink, err := net.ListenUDP("udp4", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	if err != nil {
+		return err
+	}
+	c, err := net.DialUDP("udp4", nil, sink.LocalAddr().(*net.UDPAddr))
+	if err != nil {
+		return err
+	}
+	data := make([]byte, micro.Burst*micro.Datagram)
+	for ops := uint64(0); !o.Over(ops); ops += micro.Burst {
+		for at := 0; at < len(data); at += micro.Datagram {
+			if _, err := c.Write(data[at : at+micro.Datagram]); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

@@ -114,6 +114,17 @@ SHARED int listen_socket(int argc, char **argv, int type_flags) {
 	return listener;
 }
 
+// datagram_socket returns the UDP socket of -addr, non-blocking.
+SHARED int datagram_socket(int argc, char **argv) {
+	struct sockaddr_in addr = flag_addr(argc, argv);
+	socklen_t size = sizeof addr;
+	int fd = check(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), "socket");
+	check(bind(fd, (struct sockaddr *)&addr, size), "bind");
+	check(getsockname(fd, (struct sockaddr *)&addr, &size), "getsockname");
+	announce(&addr);
+	return fd;
+}
+
 // accept_next returns a connection, or -1 when nobody waits. At the limit of descriptors it gives up one that it keeps in
 // reserve, to accept a connection and close it: one that nobody accepts would be reported for ever.
 SHARED int accept_next(int listener, int type_flags) {

@@ -5,6 +5,8 @@
 //	timers   a Stop and a Reset of one timer out of Live, taken at random
 //	reach    what of timers is no work of theirs, for comparison
 //	fire     Firing timers that are due every millisecond, which is more than a thread can do: the rate is what counts
+//	send     datagrams of Datagram bytes over the loopback interface, Burst of them at a time, to a socket that nobody reads
+//	segments the same, a burst with one call
 //	post     functions handed from one goroutine to another, at most UnderWay of them at a time
 //	names    look-ups of IPv4 addresses, Asking of them under way, from a dnsmasq beside the program
 package micro
@@ -27,6 +29,8 @@ const (
 	Firing   = 10_000
 	Period   = time.Millisecond
 	UnderWay = 1024
+	Burst    = 48
+	Datagram = 1200
 )
 
 // Options are the flags of every program.
