@@ -338,7 +338,8 @@ func TestF10ClosedFile(t *testing.T) {
 		require.NoError(t, result(t, l, f.Close))
 		for _, start := range []func(loop.DoneFunc){
 			func(fn loop.DoneFunc) { f.Chmod(0o600, fn) }, func(fn loop.DoneFunc) { f.Chown(-1, -1, fn) },
-			func(fn loop.DoneFunc) { f.Chtimes(time.Now(), time.Now(), fn) },
+			func(fn loop.DoneFunc) { f.Chtimes(time.Now(), time.Now(), fn) }, func(fn loop.DoneFunc) { f.Lock(fn) },
+			func(fn loop.DoneFunc) { f.TryLock(fn) }, func(fn loop.DoneFunc) { f.Unlock(fn) },
 			func(fn loop.DoneFunc) { f.Setxattr("user.a", nil, fn) }, func(fn loop.DoneFunc) { f.Removexattr("user.a", fn) },
 			func(fn loop.DoneFunc) { f.Getxattr("user.a", func(_ []byte, err error) { fn(err) }) },
 			func(fn loop.DoneFunc) { f.Listxattr(func(_ []string, err error) { fn(err) }) },

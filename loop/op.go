@@ -111,7 +111,7 @@ var kindNames = [...]string{
 
 // name is the method that started o.
 func (o *op) name() string {
-	if o.kind == kindCall && o.extra != nil {
+	if (o.kind == kindCall || o.kind == kindPending) && o.extra != nil {
 		return o.extra.syscall
 	}
 	return kindNames[o.kind]
