@@ -322,6 +322,10 @@ func TestF10SameErrors(t *testing.T) {
 				{"Truncate", func(fn loop.DoneFunc) { l.Truncate(name, 0, fn) }, func() error { return os.Truncate(name, 0) }},
 				{"Readlink", func(fn loop.DoneFunc) { l.Readlink(name, func(_ string, err error) { fn(err) }) },
 					func() error { return second(os.Readlink(name)) }},
+				{"ReadDir", func(fn loop.DoneFunc) { l.ReadDir(name, func(_ []fs.DirEntry, err error) { fn(err) }) },
+					func() error { return second(os.ReadDir(name)) }},
+				{"ReadFile", func(fn loop.DoneFunc) { l.ReadFile(name, func(_ []byte, err error) { fn(err) }) },
+					func() error { return second(os.ReadFile(name)) }},
 			} {
 				want, got := c.os(), result(t, l, c.ours)
 				require.Error(t, got, "%s of %s", c.method, kind)
@@ -362,11 +366,15 @@ func TestF10OnAClosedLoop(t *testing.T) {
 			name := filepath.Join(dir, "never")
 			l.Chmod(dir, 0o700, closed)
 			l.MkdirAll(name, 0o700, closed)
+			l.WriteFile(name, []byte("x"), 0o600, closed)
+			l.CopyFile(name, name, nil, closed)
+			l.ReadFile(name, func(_ []byte, err error) { closed(err) })
+			l.ReadDir(dir, func(_ []fs.DirEntry, err error) { closed(err) }).Timeout(time.Hour)
 			l.CreateTemp(dir, "x", func(_ *loop.File, err error) { closed(err) })
 		})
 		require.NoError(t, l.Poll())
 		require.NoError(t, l.Close())
-		require.Equal(t, 3, refused)
+		require.Equal(t, 7, refused)
 		entries, err := os.ReadDir(dir)
 		require.NoError(t, err)
 		require.Empty(t, entries)

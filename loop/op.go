@@ -98,6 +98,7 @@ const (
 	kindFile // one call on an open file that gives no more than success
 	kindPath // the same on a name
 	kindCall // a function on a lane
+	kindReadDir
 )
 
 var kindNames = [...]string{
@@ -107,6 +108,7 @@ var kindNames = [...]string{
 	kindRead: "Read", kindWrite: "Write", kindReadVec: "ReadVecAt", kindWriteVec: "WriteVecAt",
 	kindSync: "Sync", kindFlush: "fsync", kindOpen: "Open", kindStat: "Stat",
 	kindFile: "file operation", kindPath: "path operation", kindCall: "call",
+	kindReadDir: "ReadDir",
 }
 
 // name is the method that started o.
@@ -173,6 +175,7 @@ type extra struct {
 	stat    *ring.Statx
 	cancel  func()
 	job     job
+	dir     *dirReader
 	where   []uintptr
 }
 
