@@ -99,6 +99,7 @@ const (
 	kindPath // the same on a name
 	kindCall // a function on a lane
 	kindReadDir
+	kindSendFile // queued on its Conn, never pushed itself
 )
 
 var kindNames = [...]string{
@@ -108,7 +109,7 @@ var kindNames = [...]string{
 	kindRead: "Read", kindWrite: "Write", kindReadVec: "ReadVecAt", kindWriteVec: "WriteVecAt",
 	kindSync: "Sync", kindFlush: "fsync", kindOpen: "Open", kindStat: "Stat",
 	kindFile: "file operation", kindPath: "path operation", kindCall: "call",
-	kindReadDir: "ReadDir",
+	kindReadDir: "ReadDir", kindSendFile: "SendFile",
 }
 
 // name is the method that started o.
@@ -176,6 +177,7 @@ type extra struct {
 	cancel  func()
 	job     job
 	dir     *dirReader
+	source  *fileSource
 	where   []uintptr
 }
 
