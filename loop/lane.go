@@ -16,7 +16,7 @@ import (
 type lane uint8
 
 const (
-	fileLane lane = iota // file operations that no queue has: see the table in doc.go
+	fileLane lane = iota // file operations that no queue has: see ROUTES.md
 	nameLane             // the system's resolver
 	workLane             // the program's: Work
 	laneCount
