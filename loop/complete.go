@@ -52,6 +52,8 @@ func (l *Loop) complete(o *op, c ring.CQE) {
 		l.watched(o, c.Res)
 	case kindCall:
 		l.called(o, c.Res)
+	case kindRecvFile:
+		o.h.self.(*Conn).receivedForFile(o, c.Res)
 	case kindReadDir:
 		l.listed(o, c.Res)
 	case kindPending:

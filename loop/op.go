@@ -100,6 +100,7 @@ const (
 	kindCall // a function on a lane
 	kindReadDir
 	kindSendFile // queued on its Conn, never pushed itself
+	kindRecvFile
 )
 
 var kindNames = [...]string{
@@ -109,7 +110,7 @@ var kindNames = [...]string{
 	kindRead: "Read", kindWrite: "Write", kindReadVec: "ReadVecAt", kindWriteVec: "WriteVecAt",
 	kindSync: "Sync", kindFlush: "fsync", kindOpen: "Open", kindStat: "Stat",
 	kindFile: "file operation", kindPath: "path operation", kindCall: "call",
-	kindReadDir: "ReadDir", kindSendFile: "SendFile",
+	kindReadDir: "ReadDir", kindSendFile: "SendFile", kindRecvFile: "RecvFile",
 }
 
 // name is the method that started o.
@@ -178,6 +179,7 @@ type extra struct {
 	job     job
 	dir     *dirReader
 	source  *fileSource
+	sink    *fileSink
 	where   []uintptr
 }
 

@@ -146,6 +146,8 @@ var routes = []route{
 	{"Conn.SendBuffer", "send", []ring.Opcode{ring.OpSend}, armed, theLoop, func(e *routed) { e.client.SendBuffer(loop.Buffer{}, e.done) }},
 	{"Conn.SendFile", "pread, send", []ring.Opcode{ring.OpRead, ring.OpSend}, armed, depends,
 		func(e *routed) { e.client.SendFile(e.f, 0, 100, func(int64, error) {}) }},
+	{"Conn.RecvFile", "recv, pwrite", []ring.Opcode{ring.OpRecv, ring.OpWrite}, armed, aWorker,
+		func(e *routed) { e.conn.RecvFile(e.f, 0, 100, func(int64, error) {}) }}, // what SendFile sent
 	{"Conn.CloseWrite", "shutdown", nil, "", theLoop, func(e *routed) { e.client.CloseWrite(e.done) }},
 }
 

@@ -2,11 +2,11 @@ package loop
 
 import "io"
 
-// CopyFunc is the callback of SendFile; n bytes were sent.
+// CopyFunc is the callback of SendFile and RecvFile; n bytes moved.
 type CopyFunc func(n int64, err error)
 
-// sendFileChunk is how much of a file is read at once: what ReadAt still takes from the page cache by itself.
-const sendFileChunk = maxHot
+// fileChunk is how much SendFile and RecvFile move at once: what ReadAt still takes from the page cache by itself.
+const fileChunk = maxHot
 
 // SendFile sends n bytes of f from offset off, or, if n is negative, all up to its end. It is one send of the stream: it keeps its place among the
 // others, however long it takes, and what was said of them holds for it. A file that ends before n bytes gives [io.ErrUnexpectedEOF], one that cannot be read its
@@ -82,7 +82,7 @@ func (s *fileSource) start() {
 		return
 	}
 	if s.spare == nil {
-		s.spare = make([]byte, sendFileChunk)
+		s.spare = make([]byte, fileChunk)
 	}
 	b := s.spare
 	if s.left > 0 {
