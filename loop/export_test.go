@@ -48,3 +48,13 @@ func Poisons() bool {
 
 // OpSize is the size of the hot struct.
 const OpSize = unsafe.Sizeof(op{})
+
+// LaneJobs returns how many functions and entries the loop's lanes were given so far.
+func (l *Loop) LaneJobs() (n uint64) {
+	for _, w := range l.lanes {
+		if w != nil {
+			n += w.Started()
+		}
+	}
+	return n
+}

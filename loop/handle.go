@@ -16,10 +16,10 @@ type handle struct {
 	l          *Loop
 	self       closer // the Listener, Conn, ... that this is part of
 	fd         int32  // -1 if it has none
-	closing    bool // Close was called
-	gone       bool // the descriptor is closed
-	ops        int  // operations that are not retired
-	refused    int  // operations that found the handle closing and whose callback is still to come
+	closing    bool   // Close was called
+	gone       bool   // the descriptor is closed
+	ops        int    // operations that are not retired
+	refused    int    // operations that found the handle closing and whose callback is still to come
 	onClosed   DoneFunc
 	closeErr   int32
 	next, prev *handle

@@ -102,6 +102,9 @@ const (
 	kindRecvPacket
 	kindRecvPackets
 	kindSendPacket
+	kindReadDir
+	kindSendFile // queued on its Conn, never pushed itself
+	kindRecvFile
 )
 
 var kindNames = [...]string{
@@ -113,6 +116,7 @@ var kindNames = [...]string{
 	kindFile: "file operation", kindPath: "path operation", kindCall: "call",
 	kindRecvFDs:    "RecvFDs",
 	kindRecvPacket: "Recv", kindRecvPackets: "RecvMultishot", kindSendPacket: "Send",
+	kindReadDir: "ReadDir", kindSendFile: "SendFile", kindRecvFile: "RecvFile",
 }
 
 // name is the method that started o.
@@ -182,6 +186,9 @@ type extra struct {
 	stat    *ring.Statx
 	cancel  func()
 	job     job
+	dir     *dirReader
+	source  *fileSource
+	sink    *fileSink
 	where   []uintptr
 }
 
