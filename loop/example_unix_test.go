@@ -21,7 +21,7 @@ func ExampleConn_SendFDs() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	defer os.RemoveAll(dir)
+	defer func() { _ = os.RemoveAll(dir) }()
 	ln, err := l.Listen("unix", filepath.Join(dir, "socket"))
 	if err != nil {
 		log.Fatal(err)

@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -186,6 +187,24 @@ func TestStreamOfDevices(t *testing.T) {
 		require.Equal(t, 2, calls)
 		c.Close(nil)
 		require.NoError(t, l.Run())
+	})
+}
+
+// A stream socket of a family that package net does not know. The kernel's own loopback of AF_VSOCK is not on every machine.
+func TestStreamOfAnotherFamily(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		fd, err := unix.Socket(unix.AF_VSOCK, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if errors.Is(err, unix.EAFNOSUPPORT) {
+			fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+			require.NoError(t, err)
+			_, err = l.Stream(fd)
+			require.ErrorIs(t, err, unix.EPROTOTYPE)
+		} else {
+			require.NoError(t, err)
+			_, err = l.Stream(fd)
+			require.ErrorIs(t, err, unix.ENOTCONN, "a stream, but not connected")
+		}
+		require.NoError(t, unix.Close(fd))
 	})
 }
 
