@@ -13,6 +13,6 @@ bench-quick: ; cd bench && go run . -mode quick
 benchcmp:    ; bench/benchcmp.sh $(REF) $(COUNT)
 
 lint:     ; golangci-lint run ./...
-fuzz:     ; for t in ring:FuzzPrep internal/sys:FuzzResolveTCP loop:FuzzLoop; do go test -run "^$$" -fuzz $${t#*:} -fuzztime 60s ./$${t%:*} || exit 1; done
+fuzz:     ; for t in ring:FuzzPrep internal/sys:FuzzResolveTCP internal/sys:FuzzNextFileEvent loop:FuzzLoop; do go test -run "^$$" -fuzz $${t#*:} -fuzztime 60s ./$${t%:*} || exit 1; done
 e2e:      ; examples/e2e_test.sh
 cross:    ; for t in linux/arm64 linux/386 darwin/arm64 freebsd/amd64 windows/amd64; do GOOS=$${t%/*} GOARCH=$${t#*/} go vet ./... || exit 1; done

@@ -109,6 +109,9 @@ func diskContestants() []Contestant {
 func microContestants() []Contestant {
 	ours := goProgram("micro-loop", "micro/loop")
 	std := goProgram("micro-std", "micro/std")
+	names, stdNames := goProgram("names-loop", "micro/loop"), goProgram("names-std", "micro/std")
+	names.Needs = []Need{{Command: "dnsmasq", Debian: "dnsmasq-base"}}
+	stdNames.Needs = names.Needs
 	uv := cProgram("uvmicro", needLibuv)
 	return []Contestant{
 		{Group: "micro", Name: uring, Program: ours, Args: onUring},
@@ -118,5 +121,8 @@ func microContestants() []Contestant {
 		{Group: "micro", Name: liburing, Program: cProgram("nop", needLiburing)},
 		{Group: "micro", Name: "std", Program: std},
 		{Group: "micro", Name: "c-libuv", Program: uv},
+		{Group: "names", Name: uring, Program: names, Args: onUring},
+		{Group: "names", Name: epoll, Program: names, Args: onEpoll},
+		{Group: "names", Name: "std", Program: stdNames},
 	}
 }

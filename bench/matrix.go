@@ -180,6 +180,7 @@ func microCells() []Cell {
 		microCell("timers", "timers/pair", "timers", timers),
 		microCell("timers", "timers/fire", "fire", timers),
 		microCell("post", "post", "post", timers),
+		microCell("names", "names/64", "names", []string{uring, epoll, "std"}),
 	}
 	for i := range cells {
 		cells[i].Counted = cells[i].Scenario != "timers"

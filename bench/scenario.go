@@ -131,6 +131,12 @@ var scenarios = []Scenario{
 		Columns:   []string{"rate", "ns", "cpu_ns", "syscalls", "allocs"},
 		Baselines: []string{"std", "c-libuv"},
 	},
+	{
+		Name: "names", Title: "Look-ups", Group: "names", Driver: alone, Op: "answer", Rank: "cpu_us",
+		Text:      "64 look-ups of IPv4 addresses under way, from a dnsmasq on the same machine. std is Go's own resolver, from 64 goroutines.",
+		Columns:   []string{"rate", "cpu_us", "split", "syscalls", "ctx", "allocs"},
+		Baselines: []string{"std"},
+	},
 }
 
 func scenario(name string) Scenario {

@@ -165,6 +165,22 @@ func (q *Queue) Enter(timeout time.Duration) error {
 	}
 }
 
+// Doze performs what was pushed and returns a descriptor that is readable (poll(2), epoll(7)) while there is something for Enter or Reap to do,
+// and from the next Wake on: for a foreign loop that waits in its own call. With poll(2) as poller there is none, and the error
+// matches [errors.ErrUnsupported].
+func (q *Queue) Doze() (fd int, err error) {
+	if q.opts.Poller == "poll" {
+		return -1, fmt.Errorf("fallback: doze: poll(2) has no descriptor to wait for: %w", errors.ErrUnsupported)
+	}
+	if err := q.Enter(0); err != nil {
+		return -1, err
+	}
+	if q.done.count > 0 || len(q.again) > 0 || !q.waker.sleep() {
+		q.poller.wake()
+	}
+	return q.poller.fd(), nil
+}
+
 // wait asks the poller once and serves what is ready.
 func (q *Queue) wait(timeout time.Duration) (woken bool, err error) {
 	if len(q.again) > 0 || timeout != 0 && !q.waker.sleep() {

@@ -40,6 +40,9 @@ func (*Queue) Push(*ring.SQE) bool { return false }
 // Enter fails.
 func (*Queue) Enter(time.Duration) error { return errUnsupported }
 
+// Doze fails.
+func (*Queue) Doze() (int, error) { return -1, errUnsupported }
+
 // Reap has nothing.
 func (*Queue) Reap([]ring.CQE) int { return 0 }
 

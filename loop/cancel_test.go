@@ -172,6 +172,42 @@ func TestC02CancelFinishedAndRecycled(t *testing.T) {
 	})
 }
 
+func TestC03CancelTwice(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		c, peer := connectPeer(t, l)
+		calls := 0
+		once := func(b []byte, err error) {
+			require.Empty(t, b)
+			require.Equal(t, loop.ErrCanceled, err)
+			calls++
+		}
+		op := c.Recv(make([]byte, 1), once)
+		op.Cancel()
+		op.Cancel()
+		require.NoError(t, l.Run())
+		op = c.Recv(make([]byte, 1), once)
+		require.NoError(t, l.Poll()) // now the queue has it
+		op.Cancel()
+		require.NoError(t, l.Poll())
+		op.Cancel()
+		op.Timeout(time.Nanosecond)
+		require.NoError(t, l.Run())
+		require.Equal(t, 2, calls)
+
+		// The second cancel of each hits nobody who came after.
+		c.Recv(make([]byte, 1), func(b []byte, err error) {
+			require.NoError(t, err)
+			require.Equal(t, "x", string(b))
+			calls++
+		})
+		op.Cancel()
+		_, err := peer.Write([]byte("x"))
+		require.NoError(t, err)
+		require.NoError(t, l.Run())
+		require.Equal(t, 3, calls)
+	})
+}
+
 func TestCancelWhenTheResultIsKnown(t *testing.T) {
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 		c, _ := connectPeer(t, l)

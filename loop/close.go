@@ -100,6 +100,7 @@ func (l *Loop) releaseQueue() error {
 		sys.Close(l.spare)
 		l.spare = -1
 	}
+	l.mail.await(closeGrace)
 	err := l.queue.Close()
 	if l.buffers != nil {
 		l.buffers.ring = false // what the program kept may come back later, but no longer to the queue
@@ -112,6 +113,7 @@ func (l *Loop) releaseQueue() error {
 	l.life.Lock()
 	defer l.life.Unlock()
 	l.life.done = true
+	close(l.gone)
 	if l.life.bound {
 		l.thread.Store(0) // from here on the goroutine may change threads, and nobody can do harm
 		runtime.UnlockOSThread()
@@ -136,6 +138,9 @@ func (l *Loop) stopClocks() {
 	}
 	for l.immediates.head != nil {
 		l.immediates.head.Stop()
+	}
+	for l.signals.head != nil {
+		l.signals.head.Stop()
 	}
 	for _, e := range append([]timerEntry(nil), l.timers.heap...) {
 		if !e.t.own {

@@ -52,6 +52,12 @@ func (l *Loop) complete(o *op, c ring.CQE) {
 		l.watched(o, c.Res)
 	case kindCall:
 		l.called(o, c.Res)
+	case kindReader:
+		l.readerDone(o, c.Res)
+	case kindMessage:
+		l.messaged(o, c.Res)
+	case kindFileWatch:
+		o.h.self.(*FileWatcher).fileEvents(o, c.Res)
 	case kindRecvFDs:
 		o.h.self.(*Conn).receivedFDs(o, c.Res)
 	case kindRecvPacket:
@@ -64,6 +70,8 @@ func (l *Loop) complete(o *op, c ring.CQE) {
 		o.h.self.(*Conn).receivedForFile(o, c.Res)
 	case kindReadDir:
 		l.listed(o, c.Res)
+	case kindExit:
+		l.exited(o, c.Res)
 	case kindPending:
 		l.pendingDone(o, c.Res)
 	case kindRaw:

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"fmt"
 	"time"
 	"unsafe"
 )
@@ -57,4 +58,22 @@ func (l *Loop) LaneJobs() (n uint64) {
 		}
 	}
 	return n
+}
+
+// WithoutPidFD has children that are started from now on be waited for as on a system without pidfds, and returns a function that undoes it.
+func WithoutPidFD() (undo func()) {
+	usePidFD = false
+	return func() { usePidFD = true }
+}
+
+// SetResolvConf has NewResolver read another file, and returns a function that undoes it.
+func SetResolvConf(name string) (undo func()) {
+	before := resolvConf
+	resolvConf = name
+	return func() { resolvConf = before }
+}
+
+// String lists what r was configured with.
+func (r *Resolver) String() string {
+	return fmt.Sprint(r.servers, r.search, r.ndots, r.timeout, r.attempts, r.rotate)
 }

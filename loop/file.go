@@ -301,13 +301,14 @@ func (f *File) movedVec(o *op, res int32) {
 // is closed, then fn runs, last and from the close phase, with what close(2) reported. fn may be nil. A further Close ends with ErrClosed.
 func (f *File) Close(fn DoneFunc) { f.close(fn, f.cancelAll) }
 
-func (f *File) cancelAll() {
-	if f.ops == 0 {
+// cancelAll cancels what h has in flight, for a Close. It looks at every operation there is.
+func (h *handle) cancelAll() {
+	if h.ops == 0 {
 		return
 	}
-	f.l.slots.all(func(o *op) {
-		if o.h == &f.handle && !o.refused {
-			f.l.cancel(o, causeClose)
+	h.l.slots.all(func(o *op) {
+		if o.h == h && !o.refused {
+			h.l.cancel(o, causeClose)
 		}
 	})
 }

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"net"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -416,6 +417,10 @@ func TestL07CloseTwiceWhatCallbacksStart(t *testing.T) {
 			refuse.end(err)
 			l.Watch(pipe, loop.Readable, j.events("Watch on a closing loop"))
 			l.Dial("tcp", "127.0.0.1:1", j.conn("Dial"))
+			l.Dial("tcp", "localhost:1", j.conn("Dial by name"))
+			l.LookupHost("localhost", finally[[]netip.Addr](j.start("LookupHost")))
+			l.LookupHost("127.0.0.1", finally[[]netip.Addr](j.start("LookupHost of an address")))
+			l.NewResolver(loop.ResolverConfig{}).LookupTXT("host.test", finally[[]string](j.start("LookupTXT")))
 			l.Open(os.DevNull, os.O_RDONLY, 0, j.file("Open"))
 			l.Mkdir("/nowhere/x", 0, j.done("Mkdir"))
 			l.Stat(os.DevNull, j.stat("Stat"))
@@ -611,6 +616,49 @@ func TestL07CloseOfALoopWhoseGoroutineEnded(t *testing.T) {
 	}
 }
 
+// What a goroutine started before the first Run is not its thread's: that may end, as the threads of locked goroutines do, and take
+// nothing along. io_uring would cancel, later on, what an exiting thread had submitted.
+func TestM09StartedOnAThreadThatEnded(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		r, w := pipe(t)
+		name := filepath.Join(t.TempDir(), "file")
+		data := noise(300_000)
+		require.NoError(t, os.WriteFile(name, data, 0o600))
+		done := 0
+		ended := make(chan struct{})
+		go func() {
+			defer close(ended)
+			runtime.LockOSThread() // and never unlocked
+			l.Watch(int(r.Fd()), loop.Readable, func(_ loop.Events, err error) {
+				if err == nil {
+					done++
+					l.Stop()
+				}
+			})
+			l.Open(name, os.O_RDONLY, 0, func(f *loop.File, err error) {
+				if err != nil {
+					panic(err)
+				}
+				f.ReadAt(make([]byte, len(data)), 0, func(b []byte, err error) {
+					if err != nil || string(b) != string(data) {
+						panic("wrong data")
+					}
+					done++
+					f.Close(nil)
+				})
+			})
+		}()
+		<-ended
+		for done == 0 {
+			require.NoError(t, l.RunOnce())
+		}
+		_, err := w.Write([]byte("x"))
+		require.NoError(t, err)
+		require.NoError(t, l.Run())
+		require.Equal(t, 2, done)
+	})
+}
+
 func TestL09LoopTime(t *testing.T) {
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 		var first time.Time
@@ -764,6 +812,9 @@ func TestWrongGoroutinePanicsUnderRace(t *testing.T) {
 			"Sync":       func() { file.Sync(func(error) {}) },
 			"Open":       func() { l.Open(os.DevNull, 0, 0, func(*loop.File, error) {}) },
 			"Dial":       func() { l.Dial("tcp", "127.0.0.1:1", func(*loop.Conn, error) {}) },
+			"by name":    func() { l.Dial("tcp", "localhost:1", func(*loop.Conn, error) {}) },
+			"LookupHost": func() { l.LookupHost("localhost", func([]netip.Addr, error) {}) },
+			"LookupTXT":  func() { l.NewResolver(loop.ResolverConfig{}).LookupTXT("host.test", func([]string, error) {}) },
 			"Listen":     func() { _, _ = l.Listen("tcp", "127.0.0.1:0") },
 			"NewOp":      func() { l.NewOp(nil, func(error) {}) },
 			"Watch":      func() { l.Watch(pipe, loop.Readable, func(loop.Events, error) {}) },

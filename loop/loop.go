@@ -48,9 +48,13 @@ type Loop struct {
 	idle       hookList
 	prepare    hookList
 	check      hookList
+	signals    signalList
+	sigchld    *Signal // leads to children, if there are any without a pidfd
+	children   *Process
 	closed     []*handle // whose CLOSE has completed, for the close phase
 
 	posts   postQueue
+	mail    mail
 	batch   *post // posts taken over, in order
 	asleep  atomic.Bool
 	stop    atomic.Bool
@@ -61,7 +65,8 @@ type Loop struct {
 	now    time.Duration // since origin, cached per turn, unless it is stale
 	stale  bool          // the turn has waited since now was taken: most turns never ask
 
-	running bool // bound thread only
+	running  bool // bound thread only
+	embedded bool // FD was called: between two runs a foreign loop waits
 
 	// life guards what Close from another goroutine must know.
 	life struct {
@@ -71,8 +76,9 @@ type Loop struct {
 		done   bool
 		asking []chan error
 	}
-	closing atomic.Bool // a Close was asked for, by whomever
-	shut    bool        // Loop.Close has begun
+	closing atomic.Bool   // a Close was asked for, by whomever
+	gone    chan struct{} // closed when Close is through
+	shut    bool          // Loop.Close has begun
 }
 
 // New returns a loop on io_uring, or, where that is missing or blocked, on the queue in user space:
@@ -98,8 +104,10 @@ func New(o Options) (*Loop, error) {
 		options:  o,
 		cqes:     make([]ring.CQE, o.MaxEvents),
 		origin:   time.Now(),
+		gone:     make(chan struct{}),
 	}
 	l.spare = -1
+	l.mail.open(queue)
 	return l, nil
 }
 
@@ -185,6 +193,12 @@ func (l *Loop) run(turns func() error) error {
 	}
 	err := turns()
 	l.stop.Store(false)
+	if err == nil && l.mail.sending > 0 {
+		err = l.sendMail()
+	}
+	if err == nil && l.embedded {
+		_, err = l.doze()
+	}
 	if err == nil && l.closeAsked() {
 		return l.shutdown()
 	}
@@ -318,9 +332,6 @@ func (l *Loop) waitTime() time.Duration {
 	}
 	return max(t.when-time.Since(l.origin), 0)
 }
-
-// BackendTimeout returns how long the loop would wait in its next turn: 0 if it has work, below 0 if it has nothing to wait for but completions.
-func (l *Loop) BackendTimeout() time.Duration { return l.waitTime() }
 
 // dispatch runs the callbacks of what was reaped. The position advances before each callback, so a panic loses none.
 func (l *Loop) dispatch() {

@@ -3,6 +3,7 @@ package loop_test
 import (
 	"net"
 	"os"
+	"os/signal"
 	"runtime"
 	"testing"
 )
@@ -14,5 +15,7 @@ func TestMain(m *testing.M) {
 	if ln, err := net.Listen("tcp", "127.0.0.1:0"); err == nil {
 		ln.Close()
 	}
+	signal.Notify(make(chan os.Signal, 1), os.Interrupt) // the goroutine of package os/signal stays
+	signal.Reset()
 	os.Exit(m.Run())
 }

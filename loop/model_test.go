@@ -701,8 +701,13 @@ func (m *model) dial() {
 		m.listen()
 		return
 	}
+	d, address := loop.Dialer{}, ln.address
+	if ln.network != "unix" && m.one(3) { // by name, with a second attempt soon or late
+		d.Resolver, address = host(m.l, "127.0.0.1", "127.0.0.1"), "host:"+portOf(address)
+		d.FallbackDelay = time.Duration(m.choose(3)) * time.Microsecond
+	}
 	m.start("Dial", nil, func(e *expected) loop.Op {
-		return m.l.Dial(ln.network, ln.address, func(c *loop.Conn, err error) {
+		return d.Dial(m.l, ln.network, address, func(c *loop.Conn, err error) {
 			m.called(e, true, err, func() {
 				if err == nil {
 					m.adopt(c)

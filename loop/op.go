@@ -98,6 +98,10 @@ const (
 	kindFile // one call on an open file that gives no more than success
 	kindPath // the same on a name
 	kindCall // a function on a lane
+	kindReader
+	kindMessage // wakes another loop
+	kindFileWatch
+	kindExit // of a child
 	kindRecvFDs
 	kindRecvPacket
 	kindRecvPackets
@@ -114,6 +118,8 @@ var kindNames = [...]string{
 	kindRead: "Read", kindWrite: "Write", kindReadVec: "ReadVecAt", kindWriteVec: "WriteVecAt",
 	kindSync: "Sync", kindFlush: "fsync", kindOpen: "Open", kindStat: "Stat",
 	kindFile: "file operation", kindPath: "path operation", kindCall: "call",
+	kindReader: "Reader", kindMessage: "PostTo",
+	kindFileWatch: "FileWatcher.Watch", kindExit: "Start",
 	kindRecvFDs:    "RecvFDs",
 	kindRecvPacket: "Recv", kindRecvPackets: "RecvMultishot", kindSendPacket: "Send",
 	kindReadDir: "ReadDir", kindSendFile: "SendFile", kindRecvFile: "RecvFile",
@@ -189,6 +195,8 @@ type extra struct {
 	dir     *dirReader
 	source  *fileSource
 	sink    *fileSink
+	reader  *Reader
+	process *Process
 	where   []uintptr
 }
 

@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"slices"
@@ -394,6 +395,16 @@ func TestP09NothingCallsBackWithinACall(t *testing.T) {
 		call("Dial to no address", func(s *started) { l.Dial("tcp", "nonsense", finally[*loop.Conn](s)) })
 		call("Dial on no network", func(s *started) { l.Dial("ipx", "127.0.0.1:1", finally[*loop.Conn](s)) })
 		call("Dial refused", func(s *started) { l.Dial("tcp", "127.0.0.1:1", finally[*loop.Conn](s)) })
+		call("LookupHost of an address", func(s *started) { l.LookupHost("127.0.0.1", func(_ []netip.Addr, err error) { s.end(err) }) })
+		call("LookupHost", func(s *started) { l.LookupHost("localhost", func(_ []netip.Addr, err error) { s.end(err) }) })
+		nobody := l.NewResolver(loop.ResolverConfig{Servers: []netip.AddrPort{netip.MustParseAddrPort("127.0.0.1:1")}})
+		call("look-up of no name", func(s *started) { nobody.LookupHost("", finally[[]netip.Addr](s)) })
+		call("look-up of an address", func(s *started) { nobody.LookupHost("::1", func(_ []netip.Addr, err error) { s.end(err) }) })
+		call("look-up without a server", func(s *started) { nobody.LookupTXT("host.test", finally[[]string](s)) })
+		call("look-up canceled", func(s *started) { nobody.LookupTXT("host.test", finally[[]string](s)).Cancel() })
+		call("Dial by name", func(s *started) { l.Dial("tcp", "localhost:1", finally[*loop.Conn](s)) })
+		call("Dial by name canceled", func(s *started) { l.Dial("tcp", "localhost:1", finally[*loop.Conn](s)).Cancel() })
+		call("Dial to no name", func(s *started) { loop.Dialer{Resolver: nobody}.Dial(l, "tcp", "a b:1", finally[*loop.Conn](s)) })
 		call("Accept", func(s *started) { ln.Accept(finally[*loop.Conn](s)) })
 		call("busy Accept", func(s *started) { ln.Accept(finally[*loop.Conn](s)) })
 		call("closed Accept", func(s *started) { closedListener.Accept(finally[*loop.Conn](s)) })

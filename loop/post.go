@@ -55,6 +55,15 @@ func (q *postQueue) take(then *post) *post {
 // goroutine posted before. It may be called from any goroutine and costs a system call only when the loop sleeps. On a closed loop
 // it returns [ErrClosed] and fn does not run.
 func (l *Loop) Post(fn func()) error {
+	err := l.post(fn)
+	if err == nil {
+		l.wake()
+	}
+	return err
+}
+
+// post is Post but for the wake.
+func (l *Loop) post(fn func()) error {
 	if fn == nil {
 		panic("loop: Post: nil function")
 	}
@@ -65,7 +74,6 @@ func (l *Loop) Post(fn func()) error {
 		postPool.Put(p)
 		return ErrClosed
 	}
-	l.wake()
 	return nil
 }
 

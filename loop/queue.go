@@ -34,7 +34,17 @@ type Queue interface {
 	Close() error
 }
 
+// An Embeddable queue can be waited for by a foreign loop: see [Loop.FD].
+type Embeddable interface {
+	// Doze submits what was pushed and returns a descriptor that is readable, for poll(2), while there is something for Enter or Reap to do, and from
+	// the next Wake on, until Enter. Where there is none the error matches [errors.ErrUnsupported].
+	Doze() (fd int, err error)
+}
+
 var (
+	_ Embeddable = (*ring.Ring)(nil)
+	_ Embeddable = (*fallback.Queue)(nil)
+
 	_ Queue = (*ring.Ring)(nil)
 	_ Queue = (*fallback.Queue)(nil)
 )

@@ -200,7 +200,7 @@ func (l *Loop) retry(o *op, res int32) bool {
 
 // cancel asks for the end of o. It never calls back and never fails.
 func (l *Loop) cancel(o *op, why cause) {
-	if o.cause != causeNone || o.kind == kindCancel || o.kind == kindClose || o.kind == kindRelease {
+	if o.cause != causeNone || o.kind == kindCancel || o.kind == kindClose || o.kind == kindRelease || o.kind == kindMessage {
 		return
 	}
 	switch o.state {
@@ -221,6 +221,9 @@ func (l *Loop) cancel(o *op, why cause) {
 	case kindSend, kindShutdown, kindSendFile:
 		o.h.self.(*Conn).cancelSend(o)
 		return
+	case kindReader:
+		o.extra.reader.recv.Cancel()
+		return
 	case kindSync:
 		o.h.self.(*File).cancelSync(o)
 		return
@@ -235,7 +238,7 @@ func (l *Loop) cancel(o *op, why cause) {
 			o.extra.cancel()
 		}
 	case stateHeld:
-		if l.parked.remove(o) || l.unqueue(o) || o.kind == kindAccept || o.kind == kindConnect {
+		if l.parked.remove(o) || l.unqueue(o) || o.kind == kindAccept || o.kind == kindConnect || o.kind == kindExit {
 			l.settle(o, -ecanceled)
 		}
 	}

@@ -47,6 +47,8 @@ const (
 )
 
 const (
+	registerEventFD        = 4
+	unregisterEventFD      = 5
 	registerProbe          = 8
 	registerEnableRings    = 12
 	registerIOWQMaxWorkers = 19

@@ -29,7 +29,7 @@ const (
 // may need it to bring about what the loop waits for.
 const napless = 1000
 
-var errNotBound = errors.New("ring: Enter before Bind")
+var errNotBound = errors.New("ring: Enter or Doze before Bind")
 
 // Enter submits everything that was pushed and publishes what was recycled; then, if no completion
 // is ready, it waits for one: at most timeout, for ever if it is negative, not at all if it is 0.

@@ -31,6 +31,7 @@ type Ring struct {
 	refused, lastRefused *SQE // pushed but not supported: completions that Reap makes up
 
 	wake     waker
+	dozeFD   int            // what Doze returns, or -1 before the first
 	groups   []*bufferGroup // by number
 	recycled []*bufferGroup // with buffers to publish
 
@@ -227,6 +228,9 @@ func (r *Ring) Close() error {
 		ioUringRegister(r.fd, unregisterRingFDs, unsafe.Pointer(&up), 1)
 	}
 	_ = r.wake.file.Close()
+	if f := r.wake.doze.Load(); f != nil {
+		_ = f.Close() // the ring holds the file as well
+	}
 	err := unix.Close(r.fd)
 	r.fd = -1
 	r.mem.unmap()

@@ -13,6 +13,7 @@ func New(Options) (*Ring, error) { return nil, ErrUnsupported }
 func (*Ring) Bind() error                       { return ErrUnsupported }
 func (*Ring) Push(*SQE) bool                    { return false }
 func (*Ring) Enter(time.Duration) error         { return ErrUnsupported }
+func (*Ring) Doze() (int, error)                { return -1, ErrUnsupported }
 func (*Ring) Reap([]CQE) int                    { return 0 }
 func (*Ring) Provide(uint16, []byte, int) error { return ErrUnsupported }
 func (*Ring) Recycle(uint16, uint16)            {}

@@ -17,11 +17,12 @@ const own = ^uint64(0)
 // multishot poll: it empties the counter as it completes, and no overflow of the completion queue can end it unseen.
 type waker struct {
 	fd    int
-	file  *os.File    // writes hold a reference, so that none can reach a descriptor that was closed and used again
-	woken atomic.Bool // a write was made since Enter last returned, another would add nothing
-	armed bool        // the read is in the ring
-	owed  bool        // Reap took the read's completion before an Enter returned for it
-	sweep *SQE        // in flight, a CancelAny, which finds the read too
+	file  *os.File                // writes hold a reference, so that none can reach a descriptor that was closed and used again
+	doze  atomic.Pointer[os.File] // what Doze returns, if it was ever called
+	woken atomic.Bool             // a write was made since Enter last returned, another would add nothing
+	armed bool                    // the read is in the ring
+	owed  bool                    // Reap took the read's completion before an Enter returned for it
+	sweep *SQE                    // in flight, a CancelAny, which finds the read too
 }
 
 var (
@@ -101,7 +102,11 @@ func (r *Ring) Wake() error {
 	if r.wake.woken.Swap(true) {
 		return nil
 	}
-	if _, err := r.wake.file.Write(one); err != nil {
+	_, err := r.wake.file.Write(one)
+	if doze := r.wake.doze.Load(); doze != nil {
+		_, _ = doze.Write(one) // at once: by way of the read it would take the kernel's RCU some milliseconds
+	}
+	if err != nil {
 		r.wake.woken.Store(false)
 		return fmt.Errorf("ring: wake: %w", err)
 	}

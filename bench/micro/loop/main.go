@@ -21,6 +21,7 @@ func main() {
 		"reach":   reach,
 		"fire":    fire,
 		"post":    post,
+		"names":   names,
 	}, func(flags *flag.FlagSet) {
 		flags.StringVar(&backend, "backend", "auto", "auto, uring, epoll or poll")
 		flags.BoolVar(&sleeps, "sleeps", false, "post: the loop sleeps when it has run everything, instead of being busy otherwise")

@@ -1,4 +1,5 @@
-// Std runs the micro workloads on the standard library: timers of package time, posts through a channel.
+// Std runs the micro workloads on the standard library: timers of package time, posts through a channel, Go's
+// own resolver.
 package main
 
 import (
@@ -9,7 +10,7 @@ import (
 )
 
 func main() {
-	micro.Main(micro.Works{"timers": timers, "fire": fire, "post": post}, nil)
+	micro.Main(micro.Works{"timers": timers, "fire": fire, "post": post, "names": names}, nil)
 }
 
 func timers(o *micro.Options) error {

@@ -6,6 +6,7 @@
 //	reach    what of timers is no work of theirs, for comparison
 //	fire     Firing timers that are due every millisecond, which is more than a thread can do: the rate is what counts
 //	post     functions handed from one goroutine to another, at most UnderWay of them at a time
+//	names    look-ups of IPv4 addresses, Asking of them under way, from a dnsmasq beside the program
 package micro
 
 import (

@@ -1,0 +1,9 @@
+//go:build unix && !linux
+
+package sys
+
+import "syscall"
+
+const maxSignal = 31
+
+func wantPidFD(*syscall.SysProcAttr, *int) {}

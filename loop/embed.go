@@ -1,0 +1,57 @@
+package loop
+
+import (
+	"fmt"
+	"time"
+)
+
+// FD returns a descriptor for a foreign event loop that is to wait for this one too, such as a toolkit's. It is readable (poll(2), epoll(7)) when there is
+// something to do, until the next [Loop.Poll] has done it; timers are the foreign loop's to watch, with BackendTimeout:
+//
+//	for l.Alive() {
+//		waitFor(fd, l.BackendTimeout())
+//		err = l.Poll()
+//	}
+//
+// What is started outside of the loop's callbacks is submitted by the next Poll. FD makes the calling goroutine the loop's, as Run does. The
+// descriptor is the loop's: do nothing but wait for it. It is an eventfd that io_uring signals, or the epoll instance of the fallback; on poll(2) there
+// is none, and the error is [ErrUnsupported].
+func (l *Loop) FD() (fd int, err error) {
+	err = l.run(func() error {
+		l.embedded = true
+		fd, err = l.doze()
+		return err
+	})
+	if err != nil {
+		l.embedded = false
+		return -1, err
+	}
+	return fd, nil
+}
+
+// doze readies the loop for being waited for elsewhere.
+func (l *Loop) doze() (fd int, err error) {
+	q, ok := l.queue.(Embeddable)
+	if !ok {
+		return -1, fmt.Errorf("loop: FD: %T cannot be waited for: %w", l.queue, ErrUnsupported)
+	}
+	l.submitAll()
+	l.files = 0
+	l.metrics.Enters++
+	l.asleep.Store(true)
+	if fd, err = q.Doze(); err != nil {
+		l.asleep.Store(false)
+		return -1, err
+	}
+	// What came before Doze looked woke it and nobody else.
+	if l.employed {
+		l.reapLanes()
+	}
+	if l.ready.len > 0 || l.posts.waiting() || l.interrupted() {
+		_ = l.queue.Wake()
+	}
+	return fd, nil
+}
+
+// BackendTimeout returns how long the loop would wait in its next turn: 0 if it has work, below 0 if it has nothing to wait for but completions.
+func (l *Loop) BackendTimeout() time.Duration { return l.waitTime() }

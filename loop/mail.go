@@ -1,0 +1,90 @@
+package loop
+
+import (
+	"sync/atomic"
+	"time"
+
+	"github.com/proactor-go/proactor/ring"
+)
+
+// mail is what messages between the rings of two loops take.
+type mail struct {
+	fd      int          // of the ring, or -1 if the queue is none; it does not change
+	coming  atomic.Int32 // messages that other loops have under way to this one: its descriptor must not be closed before they are there
+	sending int          // messages of this one that have no completion yet
+}
+
+func (m *mail) open(q Queue) {
+	m.fd = -1
+	if r, ok := q.(*ring.Ring); ok && r.Features().Supports(ring.OpMsgRing) {
+		m.fd = r.FD()
+	}
+}
+
+// await waits for the messages under way to a closed loop. Their senders are in a callback, or on the way to their next Enter.
+func (m *mail) await(limit time.Duration) {
+	for end := time.Now().Add(limit); m.coming.Load() > 0 && time.Now().Before(end); {
+		time.Sleep(time.Millisecond)
+	}
+}
+
+// PostTo is [Loop.Post] to another loop for a callback of this one. If other sleeps, and both are on io_uring, a message from ring to ring
+// wakes it (IORING_OP_MSG_RING), which leaves with this loop's next submission; Post would make a system call for it. It belongs to
+// the loop's goroutine.
+func (l *Loop) PostTo(other *Loop, fn func()) error {
+	l.checkThread("PostTo")
+	if l.mail.fd < 0 || other.mail.fd < 0 || l == other || l.shut {
+		return other.Post(fn)
+	}
+	other.mail.coming.Add(1) // before the post: once that is accepted, other waits for what may follow
+	if err := other.post(fn); err != nil {
+		other.mail.coming.Add(-1)
+		return err
+	}
+	if !other.asleep.Load() || !other.asleep.CompareAndSwap(true, false) {
+		other.mail.coming.Add(-1)
+		return nil
+	}
+	o := l.internal(kindMessage, nil)
+	o.unref = false
+	l.refs++
+	o.fn = other
+	o.sqe.Opcode = ring.OpMsgRing
+	o.sqe.FD = int32(other.mail.fd)
+	o.sqe.Off = 0 // the user data there: no operation's
+	l.mail.sending++
+	l.submit(o)
+	return nil
+}
+
+// sendMail ends the messages under way before the loop leaves its turns, perhaps for good: others wait for them. What else has completed
+// stays for the next turn.
+func (l *Loop) sendMail() error {
+	l.submitAll()
+	l.files = 0
+	l.metrics.Enters++
+	if err := l.queue.Enter(0); err != nil {
+		return err
+	}
+	if l.next == l.reaped {
+		l.next, l.reaped = 0, l.queue.Reap(l.cqes)
+		l.metrics.Completions += uint64(l.reaped)
+	}
+	for i := l.next; i < l.reaped; i++ {
+		if o := l.slots.find(l.cqes[i].UserData); o != nil && o.kind == kindMessage {
+			l.messaged(o, l.cqes[i].Res)
+		}
+	}
+	return nil
+}
+
+// messaged ends a message. A ring that is out of room or memory for it has to be woken the usual way.
+func (l *Loop) messaged(o *op, res int32) {
+	other := o.fn.(*Loop)
+	if res < 0 {
+		_ = other.queue.Wake()
+	}
+	other.mail.coming.Add(-1)
+	l.mail.sending--
+	l.retire(o)
+}
