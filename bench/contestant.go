@@ -96,6 +96,7 @@ func diskContestants() []Contestant {
 	ours := goProgram("disk-loop", "disk/loop")
 	goroutines := goProgram("disk-goroutines", "disk/goroutines")
 	mixed := goProgram("disk-mixed", "disk/mixed")
+	walk := goProgram("disk-walk", "disk/walk")
 	uv := cProgram("uvdisk", needLibuv)
 	fio := goProgram("disk-fio", "disk/fio")
 	fio.Needs = []Need{{Command: "fio", Debian: "fio"}}
@@ -111,6 +112,11 @@ func diskContestants() []Contestant {
 		{Group: "disk", Name: "c-libuv-t32", Program: uv, Env: []string{"UV_THREADPOOL_SIZE=32"}},
 		{Group: "disk", Name: "fio", Program: fio},
 		{Group: "disk", Name: "fio-fixed", Program: fio, Args: []string{"-fixed"}},
+		{Group: "walk", Name: uring, Program: walk, Args: onUring},
+		{Group: "walk", Name: uringAgain, Program: walk, Args: onUring},
+		{Group: "walk", Name: epoll, Program: walk, Args: onEpoll},
+		{Group: "walk", Name: "filepath", Program: goProgram("disk-walkdir", "disk/walkdir")},
+		{Group: "walk", Name: "c-libuv", Program: cProgram("uvwalk", needLibuv)},
 		{Group: "mixed", Name: uring, Program: mixed, Args: onUring},
 		{Group: "mixed", Name: epoll, Program: mixed, Args: onEpoll},
 		{Group: "mixed", Name: "net", Program: goProgram("disk-mixednet", "disk/mixednet")},

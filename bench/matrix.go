@@ -163,6 +163,7 @@ func fileCells() []Cell {
 		fileCell("hotread", "hotread/16", "hotread", 16, hot, "-file", "$DIR/hot"),
 		fileCell("append", "append/64", "append", 64, []string{uring, uringAgain, epoll, "goroutines"}, "-file", "$DIR/log"),
 		fileCell("small", "small/32", "small", 32, []string{uring, epoll, "goroutines", "pread", "pool", "c-libuv"}, "-dir", "$DIR/tree"),
+		fileCell("walk", "walk/64", "walk", 64, []string{uring, uringAgain, epoll, "filepath", "c-libuv"}, "-dir", "$DIR/wide"),
 		{
 			Name: "mixed/64", Scenario: "mixed", Conns: 64, Size: 64, Pipeline: 1,
 			Contestants: []string{uring, epoll, "net"}, Args: []string{"-conns", "64", "-file", "$DIR/blocks"},

@@ -114,6 +114,13 @@ var scenarios = []Scenario{
 		Baselines: []string{"goroutines", "pread"},
 	},
 	{
+		Name: "walk", Title: "Walking a tree", Group: "walk", Driver: alone, Op: "file", Rank: "cpu_us",
+		Text: "List directories and lstat each file in them: 100,000 empty files in 100 directories, all of it in the caches. The depth is the number of " +
+			"files that are described at the same time; filepath.WalkDir describes one after the other.",
+		Columns:   []string{"rate", "cpu_us", "split", "ctx", "latency"},
+		Baselines: []string{"filepath", "c-libuv"},
+	},
+	{
 		Name: "mixed", Title: "Network and disk in one process", Group: "mixed", Driver: underPair, Op: "req", Rank: "cpu_us",
 		Text:      "Each request has the server read a 4 KiB block past the page cache and answer with 64 B made of it.",
 		Columns:   []string{"rate", "cpu_us", "split", "ctx", "latency", "client_busy"},

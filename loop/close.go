@@ -62,7 +62,11 @@ func (l *Loop) Close() error {
 func (l *Loop) shutdown() error {
 	l.closing.Store(true)
 	l.shut = true
+	var open []*handle // a handle without a descriptor leaves the list at once
 	for h := l.handles.head; h != nil; h = h.next {
+		open = append(open, h)
+	}
+	for _, h := range open {
 		h.shut()
 	}
 	l.slots.all(func(o *op) {

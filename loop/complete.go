@@ -26,7 +26,7 @@ func (l *Loop) complete(o *op, c ring.CQE) {
 		o.h.self.(*Conn).receivedMultishot(o, c)
 	case kindTransmit:
 		o.h.self.(*Conn).transmitted(o, c.Res)
-	case kindSend, kindShutdown:
+	case kindSend, kindShutdown, kindSendFile:
 		o.h.self.(*Conn).sendDone(o, c.Res)
 	case kindRead, kindWrite:
 		o.h.self.(*File).moved(o, c.Res)
@@ -66,6 +66,10 @@ func (l *Loop) complete(o *op, c ring.CQE) {
 		o.h.self.(*PacketConn).receivedMultishot(o, c)
 	case kindSendPacket:
 		o.h.self.(*PacketConn).sent(o, c.Res)
+	case kindRecvFile:
+		o.h.self.(*Conn).receivedForFile(o, c.Res)
+	case kindReadDir:
+		l.listed(o, c.Res)
 	case kindExit:
 		l.exited(o, c.Res)
 	case kindPending:

@@ -216,7 +216,7 @@ func (c *Conn) wrap(action, call string, err error) error {
 type rawConn struct{ h *handle }
 
 func (r *rawConn) Control(f func(fd uintptr)) error {
-	if r.h.closing {
+	if r.h.closing || r.h.fd < 0 {
 		return ErrClosed
 	}
 	f(uintptr(r.h.fd))

@@ -50,6 +50,16 @@ func Poisons() bool {
 // OpSize is the size of the hot struct.
 const OpSize = unsafe.Sizeof(op{})
 
+// LaneJobs returns how many functions and entries the loop's lanes were given so far.
+func (l *Loop) LaneJobs() (n uint64) {
+	for _, w := range l.lanes {
+		if w != nil {
+			n += w.Started()
+		}
+	}
+	return n
+}
+
 // WithoutPidFD has children that are started from now on be waited for as on a system without pidfds, and returns a function that undoes it.
 func WithoutPidFD() (undo func()) {
 	usePidFD = false

@@ -16,7 +16,7 @@ import (
 type lane uint8
 
 const (
-	fileLane lane = iota // file operations that no queue has: see the table in doc.go
+	fileLane lane = iota // file operations that no queue has: see ROUTES.md
 	nameLane             // the system's resolver
 	workLane             // the program's: Work
 	laneCount
@@ -68,16 +68,21 @@ func (l *Loop) call(action string, h *handle, n lane, run func() error, report f
 		return l.refuse(kindCall, h, report)
 	}
 	o := l.start(kindCall, h, report)
-	x := l.slots.more(o)
-	x.syscall = action
-	x.job = job{run: run, lane: n}
+	l.slots.more(o).syscall = action
 	if l.shut {
 		return l.settle(o, resClosed)
 	}
+	l.enlist(o, n, run)
+	return l.op(o)
+}
+
+// enlist has lane n run a step of o.
+func (l *Loop) enlist(o *op, n lane, run func() error) {
+	x := l.slots.more(o)
+	x.job = job{run: run, lane: n}
 	o.sqe.Opcode = opCall
 	o.sqe.Addr = unsafe.Pointer(x)
 	l.submit(o)
-	return l.op(o)
 }
 
 // called ends a call.

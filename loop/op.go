@@ -106,6 +106,9 @@ const (
 	kindRecvPacket
 	kindRecvPackets
 	kindSendPacket
+	kindReadDir
+	kindSendFile // queued on its Conn, never pushed itself
+	kindRecvFile
 )
 
 var kindNames = [...]string{
@@ -119,6 +122,7 @@ var kindNames = [...]string{
 	kindFileWatch: "FileWatcher.Watch", kindExit: "Start",
 	kindRecvFDs:    "RecvFDs",
 	kindRecvPacket: "Recv", kindRecvPackets: "RecvMultishot", kindSendPacket: "Send",
+	kindReadDir: "ReadDir", kindSendFile: "SendFile", kindRecvFile: "RecvFile",
 }
 
 // name is the method that started o.
@@ -188,6 +192,9 @@ type extra struct {
 	stat    *ring.Statx
 	cancel  func()
 	job     job
+	dir     *dirReader
+	source  *fileSource
+	sink    *fileSink
 	reader  *Reader
 	process *Process
 	where   []uintptr

@@ -36,8 +36,8 @@ type Options struct {
 	// returned last are used first. Both backends.
 	Buffers, BufferSize int
 
-	// Workers is how many goroutines carry out file operations in the fallback. Default 16. On io_uring they
-	// exist only for opcodes that the kernel lacks. The environment variable LOOP_WORKERS overrides it.
+	// Workers is how many goroutines carry out file operations in the fallback. Default 16. As many more may do, on every backend, what no queue has
+	// an opcode for, or the kernel lacks: ROUTES.md lists it. They start on demand. The environment variable LOOP_WORKERS overrides it.
 	Workers int
 
 	// NameWorkers is how many look-ups of names with the system's resolver may be under way. Default 16. Both backends.

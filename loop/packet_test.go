@@ -366,7 +366,7 @@ func TestU08Multicast6(t *testing.T) {
 		require.NoError(t, c.SetMulticastTTL(1))
 		to := netip.AddrPortFrom(group.WithZone(loopback.Name), addrOf(r).Port())
 		err := sendTo(t, l, c, "to all", to)
-		require.Equal(t, routes(t, to), err == nil, "%v", err) // not every loopback interface has a route
+		require.Equal(t, hasRoute(t, to), err == nil, "%v", err) // not every loopback interface has a route
 		if err != nil {
 			require.ErrorIs(t, err, syscall.ENETUNREACH)
 			require.NoError(t, sendTo(t, l, c, "to all", at("::1", r)))
@@ -378,8 +378,8 @@ func TestU08Multicast6(t *testing.T) {
 	})
 }
 
-// routes reports whether package net can send to an address.
-func routes(t *testing.T, to netip.AddrPort) bool {
+// hasRoute reports whether package net can send to an address.
+func hasRoute(t *testing.T, to netip.AddrPort) bool {
 	t.Helper()
 	c, err := net.ListenUDP("udp6", &net.UDPAddr{IP: net.IPv6loopback})
 	require.NoError(t, err)

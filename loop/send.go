@@ -61,13 +61,21 @@ func (c *Conn) startSend(fn any, size int) *op {
 		return l.refused(kindSend, &c.handle, fn)
 	}
 	o := l.start(kindSend, &c.handle, fn)
-	if c.broken || c.writeClosed {
-		l.settle(o, -int32(syscall.EPIPE))
+	if broken := c.checkSend(); broken < 0 {
+		l.settle(o, broken)
 		return o
 	}
 	c.queued += size
 	c.enqueue(o)
 	return o
+}
+
+// checkSend returns why the stream takes no more.
+func (c *Conn) checkSend() int32 {
+	if c.broken || c.writeClosed {
+		return -int32(syscall.EPIPE)
+	}
+	return 0
 }
 
 func (c *Conn) enqueue(o *op) {
@@ -119,6 +127,9 @@ func (c *Conn) transmit() {
 		c.shutdown()
 		return
 	}
+	if head.kind == kindSendFile && !c.refill(head) {
+		return
+	}
 	o := l.internal(kindTransmit, &c.handle)
 	o.sqe.FD = c.fd
 	o.sqe.Off = c.via.off
@@ -126,7 +137,8 @@ func (c *Conn) transmit() {
 	o.sqe.OpFlags = c.via.sendOpFlags
 	c.tx = o
 	next := head.next
-	if (next == nil || next.kind == kindShutdown || c.via.packets) && (head.extra == nil || head.extra.bufs == nil && !head.carries()) {
+	alone := next == nil || next.kind == kindShutdown || head.kind == kindSendFile || c.via.packets
+	if alone && (head.extra == nil || head.extra.bufs == nil && !head.carries()) {
 		c.covered = 1
 		o.sqe.Opcode = c.via.send
 		o.sqe.Addr, o.sqe.Len = head.sqe.Addr, min(head.sqe.Len, maxIO)
@@ -225,6 +237,10 @@ func (c *Conn) transmitted(o *op, res int32) {
 			break
 		}
 		n -= left
+		if s.kind == kindSendFile {
+			c.emptied(s)
+			break
+		}
 		c.sends.pop()
 		s.res = 0
 		l.ready.push(s)
@@ -282,9 +298,7 @@ func (c *Conn) sweep(ended *opList) {
 				c.sends.push(o)
 				continue
 			}
-			if o.kind == kindSend {
-				c.queued -= o.left()
-			}
+			c.queued -= o.left()
 			ended.push(o)
 		}
 		if !broke || c.sends.head == nil {
@@ -314,12 +328,14 @@ func (c *Conn) cancelSend(o *op) {
 		return
 	}
 	c.sends.remove(o)
-	if o.kind == kindSend {
-		c.queued -= o.left()
-	} else {
+	c.queued -= o.left()
+	if o.kind == kindShutdown {
 		c.writeClosed = false
 	}
 	l.settle(o, -ecanceled)
+	if at == 0 && c.tx == nil && c.sends.head != nil { // it may have been waiting for a file
+		c.mark()
+	}
 }
 
 // sweepLater does the same for a caller that must not be called back.
@@ -364,6 +380,8 @@ func (c *Conn) sendDone(o *op, res int32) {
 		if fn != nil {
 			fn(b, err)
 		}
+	case CopyFunc:
+		c.fileSent(o, fn, err)
 	case VecFunc:
 		n += o.done
 		l.retire(o)

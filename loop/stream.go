@@ -42,6 +42,11 @@ var (
 		recv: ring.OpRecv, recvCall: "recv", dontWait: sys.DontWait, multishot: ring.Multishot | ring.BufferSelect,
 		send: ring.OpSend, sendOpFlags: sys.SendFlags, sendCall: "send", shuts: true, passes: true, packets: true,
 	}
+	// Of a socket of another family, such as AF_VSOCK, nothing more is known.
+	otherRoute = route{
+		recv: ring.OpRecv, recvCall: "recv", dontWait: sys.DontWait, multishot: ring.Multishot | ring.BufferSelect,
+		send: ring.OpSend, sendFlags: ring.Stream, sendOpFlags: sys.SendFlags, sendCall: "send", shuts: true,
+	}
 	// What is no socket has no flags: its descriptor is non-blocking.
 	fileRoute = route{
 		recv: ring.OpRead, recvCall: "read", multishot: ring.BufferSelect,
@@ -57,6 +62,8 @@ func routeOf(network string) *route {
 		return &packetRoute
 	case "pipe", "device":
 		return &fileRoute
+	case "stream":
+		return &otherRoute
 	}
 	return &tcpRoute
 }
@@ -68,6 +75,7 @@ func routeOf(network string) *route {
 //
 // The descriptor becomes close-on-exec and non-blocking. The latter is a property of the open file, so that who shares it, such as the
 // parent that has the same terminal, may notice. A stream that is no socket has no addresses, and its options and those of TCP cannot be set.
+// A FIFO that nobody has opened for writing yet reads as EOF. Standard input and output may turn out to be regular files, which Stream refuses.
 func (l *Loop) Stream(fd int) (*Conn, error) {
 	l.checkThread("Stream")
 	if l.shut {

@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"encoding/binary"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -186,6 +187,53 @@ func TestStreamOfDevices(t *testing.T) {
 		require.Equal(t, 2, calls)
 		c.Close(nil)
 		require.NoError(t, l.Run())
+	})
+}
+
+// A standard output without a reader is an error like any other: the SIGPIPE that the kernel sends ends no Go program, for only
+// the methods of os.File have it end one.
+func TestStreamOfStandardOutputWithoutReader(t *testing.T) {
+	inChild(t, func(t *testing.T) {
+		forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+			saved, err := unix.FcntlInt(1, unix.F_DUPFD_CLOEXEC, 0)
+			require.NoError(t, err)
+			var ends [2]int
+			require.NoError(t, unix.Pipe2(ends[:], unix.O_CLOEXEC))
+			require.NoError(t, unix.Close(ends[0]))
+			require.NoError(t, unix.Dup3(ends[1], 1, 0))
+			require.NoError(t, unix.Close(ends[1]))
+			c, err := l.Stream(1)
+			var sent error
+			if err == nil {
+				c.Send([]byte("nobody hears"), func(_ []byte, err error) {
+					sent = err
+					c.Close(nil)
+				})
+				err = l.Run()
+			}
+			require.NoError(t, unix.Dup3(saved, 1, 0)) // before anything is printed
+			require.NoError(t, unix.Close(saved))
+			require.NoError(t, err)
+			requireOpError(t, sent, "write", syscall.EPIPE)
+		})
+	})
+}
+
+// A stream socket of a family that package net does not know. The kernel's own loopback of AF_VSOCK is not on every machine.
+func TestStreamOfAnotherFamily(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		fd, err := unix.Socket(unix.AF_VSOCK, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+		if errors.Is(err, unix.EAFNOSUPPORT) {
+			fd, err = unix.Socket(unix.AF_NETLINK, unix.SOCK_RAW|unix.SOCK_CLOEXEC, 0)
+			require.NoError(t, err)
+			_, err = l.Stream(fd)
+			require.ErrorIs(t, err, unix.EPROTOTYPE)
+		} else {
+			require.NoError(t, err)
+			_, err = l.Stream(fd)
+			require.ErrorIs(t, err, unix.ENOTCONN, "a stream, but not connected")
+		}
+		require.NoError(t, unix.Close(fd))
 	})
 }
 

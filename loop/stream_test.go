@@ -386,6 +386,20 @@ func TestPipeCloseWriteThenClose(t *testing.T) {
 	})
 }
 
+// A Conn whose descriptor CloseWrite has closed already does not keep the loop's Close from the others.
+func TestL07CloseAmongPipesThatAreShut(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		for range 3 {
+			in, out, err := l.Pipe()
+			require.NoError(t, err)
+			in.Recv(make([]byte, 1), func(_ []byte, err error) { require.Equal(t, io.EOF, err) })
+			out.CloseWrite(nil)
+		}
+		require.NoError(t, l.Run())
+		require.NoError(t, l.Close()) // whatever it has left open is found after the case
+	})
+}
+
 func TestN23Stream(t *testing.T) {
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 		dir := t.TempDir()
@@ -523,4 +537,46 @@ func TestX07FileThroughSocketToFile(t *testing.T) {
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(want, got))
 	})
+}
+
+// X07 without a buffer of the program's: SendFile and RecvFile over every kind of stream.
+func TestX07SendFileToRecvFile(t *testing.T) {
+	for _, network := range []string{"tcp", "unix", "pipe"} {
+		t.Run(network, func(t *testing.T) {
+			forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+				var in, out *loop.Conn
+				if network == "pipe" {
+					var err error
+					in, out, err = l.Pipe()
+					require.NoError(t, err)
+				} else {
+					in, out = connectOursOver(t, l, network)
+				}
+				dir := t.TempDir()
+				want := patternOf(7, 1<<20)
+				require.NoError(t, os.WriteFile(filepath.Join(dir, "from"), want, 0o600))
+				l.Open(filepath.Join(dir, "from"), os.O_RDONLY, 0, func(f *loop.File, err error) {
+					require.NoError(t, err)
+					out.SendFile(f, 0, -1, func(n int64, err error) {
+						require.NoError(t, err)
+						require.EqualValues(t, len(want), n)
+						f.Close(nil)
+					})
+					out.CloseWrite(nil)
+				})
+				l.Open(filepath.Join(dir, "to"), os.O_RDWR|os.O_CREATE, 0o600, func(f *loop.File, err error) {
+					require.NoError(t, err)
+					in.RecvFile(f, 0, -1, func(n int64, err error) {
+						require.NoError(t, err)
+						require.EqualValues(t, len(want), n)
+						f.Close(nil)
+					})
+				})
+				require.NoError(t, l.Run())
+				got, err := os.ReadFile(filepath.Join(dir, "to"))
+				require.NoError(t, err)
+				require.True(t, bytes.Equal(want, got))
+			})
+		})
+	}
 }

@@ -218,7 +218,7 @@ func (l *Loop) cancel(o *op, why cause) {
 			fn()
 		}
 		return
-	case kindSend, kindShutdown:
+	case kindSend, kindShutdown, kindSendFile:
 		o.h.self.(*Conn).cancelSend(o)
 		return
 	case kindReader:

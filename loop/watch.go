@@ -126,8 +126,17 @@ type Pending struct {
 // when a Timeout passes or the loop closes, at most once, to have the work stopped; Finish must still be called then. It may be nil.
 func (l *Loop) NewOp(cancel func(), fn DoneFunc) *Pending {
 	needCallback("NewOp", fn == nil)
-	o := l.start(kindPending, nil, fn)
-	l.slots.more(o).cancel = cancel
+	return l.compose("NewOp", nil, cancel, fn)
+}
+
+// compose is NewOp for an operation of the loop's own that is composed of others, on h or on no handle. method is the one that starts it.
+func (l *Loop) compose(method string, h *handle, cancel func(), fn DoneFunc) *Pending {
+	if h != nil && h.closing {
+		return &Pending{l.refuse(kindPending, h, fn)}
+	}
+	o := l.start(kindPending, h, fn)
+	x := l.slots.more(o)
+	x.syscall, x.cancel = method, cancel
 	if l.shut {
 		return &Pending{l.settle(o, resClosed)}
 	}
@@ -136,9 +145,19 @@ func (l *Loop) NewOp(cancel func(), fn DoneFunc) *Pending {
 
 // composite is NewOp for a method of this package, which action names.
 func (l *Loop) composite(action string, cancel func(), fn DoneFunc) *Pending {
-	p := l.NewOp(cancel, fn)
-	p.op.find().extra.syscall = action
-	return p
+	return l.compose(action, nil, cancel, fn)
+}
+
+// settled reports whether the operation has its result.
+func (p *Pending) settled() bool {
+	o := p.op.find()
+	return o == nil || o.state != stateHeld
+}
+
+// stopping reports whether the operation was asked to stop.
+func (p *Pending) stopping() bool {
+	o := p.op.find()
+	return o == nil || o.cause != causeNone
 }
 
 // Op returns the operation, to cancel or time it out.

@@ -4,7 +4,7 @@ import "syscall"
 
 // A Stream is what a descriptor says of itself.
 type Stream struct {
-	Network   string // "tcp", "unix", "unixpacket", "pipe" (FIFOs too), or "device" for all else that can be polled
+	Network   string // "tcp", "unix", "unixpacket", "stream" (a socket of another family), "pipe" (FIFOs too), or "device" for all else
 	Listening bool   // a socket that accepts
 	WriteOnly bool   // opened with O_WRONLY, such as the write end of a pipe
 }

@@ -40,19 +40,23 @@ func inspectSocket(fd int) (s Stream, err error) {
 		return s, refusal("SO_TYPE", err)
 	}
 	sa, err := unix.Getsockname(fd)
-	if err != nil {
+	if err != nil && err != unix.EAFNOSUPPORT { // which is package unix's for what it does not know
 		return s, refusal("getsockname", err)
 	}
 	_, local := sa.(*unix.SockaddrUnix)
 	switch {
-	case kind == unix.SOCK_STREAM && local:
-		s.Network = "unix"
-	case kind == unix.SOCK_STREAM:
-		s.Network = "tcp"
 	case kind == unix.SOCK_SEQPACKET && local:
 		s.Network = "unixpacket"
-	default:
+	case kind != unix.SOCK_STREAM:
 		return s, refusal("not a stream socket", unix.EPROTOTYPE)
+	case local:
+		s.Network = "unix"
+	default:
+		s.Network = "stream"
+		switch sa.(type) {
+		case *unix.SockaddrInet4, *unix.SockaddrInet6:
+			s.Network = "tcp"
+		}
 	}
 	listening, err := unix.GetsockoptInt(fd, unix.SOL_SOCKET, unix.SO_ACCEPTCONN)
 	s.Listening = err == nil && listening != 0

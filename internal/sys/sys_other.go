@@ -5,6 +5,7 @@ package sys
 import (
 	"io/fs"
 	"net"
+	"os"
 	"syscall"
 	"time"
 
@@ -76,3 +77,32 @@ func IsDirectory(int32) bool                            { return false }
 func FileInfo(name string, _ *ring.Statx) fs.FileInfo   { return &fileInfo{name: name} }
 
 func ReadNow(int32, []byte, int64) int32 { return -int32(errUnsupported) }
+
+const (
+	Directory  = 0
+	LockShared = iota
+	LockExclusive
+	LockRelease
+	AdviceNormal
+	AdviceSequential
+	AdviceRandom
+	AdviceWillNeed
+	AdviceDontNeed
+	AdviceNoReuse
+)
+
+func Open(string, int, fs.FileMode) (int, error)          { return -1, errUnsupported }
+func OpenFile(string, int, fs.FileMode) (*os.File, error) { return nil, errUnsupported }
+func Access(string, uint32) error                         { return errUnsupported }
+func Chmod(int, fs.FileMode) error                        { return errUnsupported }
+func Chown(int, int, int) error                           { return errUnsupported }
+func TryLock(int, int) error                              { return errUnsupported }
+func Advise(int, int64, int64, int) error                 { return errUnsupported }
+func SetTimes(int, time.Time, time.Time) error            { return errUnsupported }
+func CopyRange(int, int, int) (int, error)                { return 0, errUnsupported }
+func SizeNow(int32) int64                                 { return 0 }
+func Statfs(string) (FSInfo, error)                       { return FSInfo{}, errUnsupported }
+func Getxattr(string, int, string) ([]byte, error)        { return nil, errUnsupported }
+func Listxattr(string, int) ([]string, error)             { return nil, errUnsupported }
+func Setxattr(string, int, string, []byte) error          { return errUnsupported }
+func Removexattr(string, int, string) error               { return errUnsupported }

@@ -1,5 +1,5 @@
 // Prepare makes the files that the file contestants work on: DIR/blocks to read from the disk, DIR/hot to read from the page cache,
-// DIR/written to write over, and DIR/tree, 10,000 files of 1 KiB. What is there already stays.
+// DIR/written to write over, DIR/tree, 10,000 files of 1 KiB, and DIR/wide, 100,000 empty ones. What is there already stays.
 package main
 
 import (
@@ -7,6 +7,7 @@ import (
 	"flag"
 	"fmt"
 	"os"
+	"path/filepath"
 
 	"github.com/proactor-go/proactor/bench/disk/internal/job"
 )
@@ -18,7 +19,7 @@ func main() {
 	flag.Parse()
 	err := errors.New("-dir is missing")
 	if *dir != "" {
-		err = job.Prepare(*dir, *blocks, *hot)
+		err = errors.Join(job.Prepare(*dir, *blocks, *hot), job.MakeWide(filepath.Join(*dir, "wide")))
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "prepare:", err)

@@ -22,9 +22,10 @@ const (
 	SeqWrite = "seqwrite" // 1 MiB one after the other, over what is there; to the page cache unless -direct
 	Append   = "append"   // each client appends a record and waits until it is durable
 	Small    = "small"    // open, stat, read and close files of 1 KiB
+	Walk     = "walk"     // list a tree of directories and describe each file in it, round and round
 )
 
-// All names the workloads.
+// All names the workloads but Walk, which has contestants of its own.
 var All = []string{RandRead, HotRead, SeqRead, SeqWrite, Append, Small}
 
 // A Job is one run, as the command line describes it.
@@ -42,7 +43,7 @@ type Job struct {
 // Parse reads the command line of a contestant that knows the workloads named.
 func Parse(works ...string) (*Job, error) {
 	j := &Job{}
-	flag.StringVar(&j.Work, "work", RandRead, strings.Join(works, ", "))
+	flag.StringVar(&j.Work, "work", works[0], strings.Join(works, ", "))
 	flag.StringVar(&j.File, "file", "", "the file to work on: made by prepare, but for append, which truncates it")
 	flag.StringVar(&j.Dir, "dir", "", "the tree of small files, made by prepare")
 	flag.IntVar(&j.Depth, "depth", 1, "operations in flight")
@@ -58,14 +59,17 @@ func Parse(works ...string) (*Job, error) {
 		return nil, fmt.Errorf("-work %s: not one of %s", j.Work, strings.Join(works, ", "))
 	case j.Depth < 1:
 		return nil, fmt.Errorf("-depth %d: not positive", j.Depth)
-	case j.Work == Small && j.Dir == "":
+	case j.inTree() && j.Dir == "":
 		return nil, fmt.Errorf("-work %s needs -dir", j.Work)
-	case j.Work != Small && j.File == "":
+	case !j.inTree() && j.File == "":
 		return nil, fmt.Errorf("-work %s needs -file", j.Work)
 	}
 	j.Direct = j.Direct && (j.Work == SeqRead || j.Work == SeqWrite) || j.Work == RandRead
 	return j, nil
 }
+
+// inTree reports whether the work is on a tree and not on one file.
+func (j *Job) inTree() bool { return j.Work == Small || j.Work == Walk }
 
 // BlockSize is how much one operation moves.
 func (j *Job) BlockSize() int {
@@ -76,6 +80,8 @@ func (j *Job) BlockSize() int {
 		return 512
 	case Small:
 		return SmallSize
+	case Walk:
+		return 0
 	}
 	return 4096
 }
@@ -100,6 +106,12 @@ const (
 	SmallFiles = 10_000
 	SmallSize  = 1024
 	perDir     = 100
+)
+
+// The tree that Walk visits has so many empty files, in directories of wideDir.
+const (
+	WideFiles = 100_000
+	wideDir   = 1000
 )
 
 // SmallName is the name of small file i.

@@ -45,7 +45,7 @@ func (j *Job) Run(run func(j *Job, m *Meter) error) (result.Result, error) {
 // Settle makes every run begin alike: with the file in the page cache, or none of it, and with an empty log.
 func (j *Job) Settle() error {
 	switch j.Work {
-	case Small:
+	case Small, Walk:
 		return nil
 	case Append:
 		return os.WriteFile(j.File, nil, 0o644)

@@ -2,6 +2,7 @@ package job
 
 import (
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 
@@ -60,6 +61,26 @@ func makeTree(dir string) error {
 		}
 		pattern.Fill(b, int64(i)*SmallSize, pattern.Base)
 		if err := os.WriteFile(name, b, 0o644); err != nil {
+			return err
+		}
+	}
+	unix.Sync()
+	return nil
+}
+
+// MakeWide makes the tree that Walk visits, unless it is there.
+func MakeWide(dir string) error {
+	name := func(i int) string { return filepath.Join(dir, fmt.Sprintf("%03d", i/wideDir), fmt.Sprintf("%06d", i)) }
+	if _, err := os.Stat(name(WideFiles - 1)); err == nil {
+		return nil
+	}
+	for i := range WideFiles {
+		if i%wideDir == 0 {
+			if err := os.MkdirAll(filepath.Dir(name(i)), 0o755); err != nil {
+				return err
+			}
+		}
+		if err := os.WriteFile(name(i), nil, 0o644); err != nil {
 			return err
 		}
 	}
