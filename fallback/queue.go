@@ -96,6 +96,9 @@ func (q *Queue) Stats() Stats {
 	return q.stats
 }
 
+// Load returns how many operations wait for one of the queue's workers, and how many have one. Any goroutine.
+func (q *Queue) Load() (waiting, running int) { return q.workers.Load() }
+
 // Features tells what the queue can do.
 func (q *Queue) Features() ring.Features {
 	f := ring.Features{Set: ring.MultishotAccept | ring.MultishotRecv | ring.MultishotPoll |

@@ -25,6 +25,9 @@ func (*Queue) Poller() string { return "" }
 // FD returns no descriptor.
 func (*Queue) FD() int { return -1 }
 
+// Load returns zeros.
+func (*Queue) Load() (waiting, running int) { return 0, 0 }
+
 // Stats returns zeros.
 func (*Queue) Stats() Stats { return Stats{} }
 
@@ -75,6 +78,9 @@ func (*Workers) Withdraw(*ring.SQE) bool { return false }
 
 // Reap has nothing.
 func (*Workers) Reap(func(*ring.SQE, int32)) {}
+
+// Load returns zeros.
+func (*Workers) Load() (waiting, running int) { return 0, 0 }
 
 // Started counts nothing.
 func (*Workers) Started() uint64 { return 0 }

@@ -128,6 +128,21 @@ func (w *Workers) Reap(fn func(s *ring.SQE, res int32)) {
 	}
 }
 
+// Load returns how many operations wait for a worker, and how many have one. Any goroutine.
+func (w *Workers) Load() (waiting, running int) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	for s := w.queue.head; s != nil; s = s.Link.Next {
+		waiting++
+	}
+	for _, s := range w.running {
+		if s != nil {
+			running++
+		}
+	}
+	return waiting, running
+}
+
 // Started returns how many operations were started so far.
 func (w *Workers) Started() uint64 {
 	w.mu.Lock()

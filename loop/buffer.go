@@ -276,7 +276,7 @@ func (l *Loop) park(o *op) {
 	if g.out < len(g.uses) {
 		l.returned = true // nobody else may ever return one
 	} else {
-		l.metrics.BuffersExhausted++
+		l.count.totals[buffersExhausted]++
 	}
 }
 

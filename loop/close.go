@@ -91,8 +91,8 @@ func (l *Loop) shutdown() error {
 }
 
 func (l *Loop) releaseQueue() error {
-	for _, w := range l.lanes {
-		if w != nil {
+	for i := range l.lanes {
+		if w := l.lanes[i].Load(); w != nil {
 			w.Close()
 		}
 	}
@@ -101,6 +101,10 @@ func (l *Loop) releaseQueue() error {
 		l.spare = -1
 	}
 	l.mail.await(closeGrace)
+	l.publish()
+	if l.observer != nil && l.observer.slow != nil {
+		l.observer.slow.close()
+	}
 	err := l.queue.Close()
 	if l.buffers != nil {
 		l.buffers.ring = false // what the program kept may come back later, but no longer to the queue

@@ -37,7 +37,7 @@ func (l *Loop) doze() (fd int, err error) {
 	}
 	l.submitAll()
 	l.files = 0
-	l.metrics.Enters++
+	l.count.totals[enters]++
 	l.asleep.Store(true)
 	if fd, err = q.Doze(); err != nil {
 		l.asleep.Store(false)

@@ -52,8 +52,8 @@ const OpSize = unsafe.Sizeof(op{})
 
 // LaneJobs returns how many functions and entries the loop's lanes were given so far.
 func (l *Loop) LaneJobs() (n uint64) {
-	for _, w := range l.lanes {
-		if w != nil {
+	for i := range l.lanes {
+		if w := l.lanes[i].Load(); w != nil {
 			n += w.Started()
 		}
 	}
@@ -77,3 +77,9 @@ func SetResolvConf(name string) (undo func()) {
 func (r *Resolver) String() string {
 	return fmt.Sprint(r.servers, r.search, r.ndots, r.timeout, r.attempts, r.rotate)
 }
+
+// Histogram is the one that Metrics come from.
+type Histogram struct{ h histogram }
+
+func (h *Histogram) Record(d time.Duration) { h.h.record(d) }
+func (h *Histogram) Metrics() LagMetrics    { return h.h.metrics() }

@@ -100,7 +100,9 @@ func (l *Loop) runClosed() {
 		l.refs--
 		if fn := h.onClosed; fn != nil {
 			h.onClosed = nil
+			l.calling("Close")
 			fn(h.closeError())
+			l.calledBack()
 			l.drainTicks()
 		}
 	}

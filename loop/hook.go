@@ -88,12 +88,14 @@ type hookList struct {
 	end    int // where that phase ends: what is started meanwhile waits for the next turn
 }
 
-func (q *hookList) run(l *Loop) {
+func (q *hookList) run(l *Loop, name string) {
 	q.at, q.end = 0, len(q.hooks)
 	for q.at < q.end {
 		h := q.hooks[q.at]
 		q.at++
+		l.calling(name)
 		h.fn()
+		l.calledBack()
 		l.drainTicks()
 	}
 }
@@ -186,7 +188,9 @@ func (l *Loop) runImmediates() {
 	for before := l.immediates.made; q.head != nil && q.head.order <= before; {
 		i := q.head
 		i.Stop()
+		l.calling("Immediate")
 		i.fn()
+		l.calledBack()
 		l.drainTicks()
 	}
 }
@@ -237,7 +241,10 @@ func (l *Loop) NextTick(fn func()) {
 // drainTicks runs the next-tick queue. Every callback is followed by one.
 func (l *Loop) drainTicks() {
 	for l.ticks.len() > 0 {
-		l.ticks.pop()()
+		fn := l.ticks.pop()
+		l.calling("NextTick")
+		fn()
+		l.calledBack()
 	}
 }
 

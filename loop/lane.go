@@ -136,18 +136,20 @@ func (l *Loop) workers(o *op) *fallback.Workers {
 	if o.sqe.Opcode == opCall {
 		n = o.extra.job.lane
 	}
-	if l.lanes[n] == nil {
+	w := l.lanes[n].Load()
+	if w == nil {
 		limit := [laneCount]int{l.options.Workers, l.options.NameWorkers, l.options.UserWorkers}[n]
 		// Not l.wake: the loop does not look at the lanes again once it has announced its sleep.
-		l.lanes[n] = fallback.NewWorkers(limit, execute, func() { _ = l.queue.Wake() })
+		w = fallback.NewWorkers(limit, execute, func() { _ = l.queue.Wake() })
+		l.lanes[n].Store(w)
 	}
-	return l.lanes[n]
+	return w
 }
 
 // reapLanes takes back what lanes have done. It leaves it in ready.
 func (l *Loop) reapLanes() {
-	for _, w := range l.lanes {
-		if w != nil {
+	for i := range l.lanes {
+		if w := l.lanes[i].Load(); w != nil {
 			w.Reap(l.worked)
 		}
 	}

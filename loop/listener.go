@@ -209,7 +209,7 @@ func (ln *Listener) shed(o *op) {
 	l := ln.l
 	if l.spare >= 0 {
 		sys.Close(l.spare)
-		l.metrics.AcceptsShed += uint64(sys.Shed(int(ln.fd)))
+		l.count.totals[acceptsShed] += uint64(sys.Shed(int(ln.fd)))
 	}
 	l.spare = sys.SpareFD()
 	if l.spare >= 0 {

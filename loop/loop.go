@@ -40,7 +40,7 @@ type Loop struct {
 	buffers    *bufferGroup
 	returned   bool // a buffer came back since the parked receives were looked at
 	spare      int  // a descriptor in reserve, given up to shed connections when the table is full
-	lanes      [laneCount]*fallback.Workers
+	lanes      [laneCount]atomic.Pointer[fallback.Workers]
 	employed   bool // a lane was ever used
 	timers     timerHeap
 	ticks      funcQueue
@@ -53,13 +53,17 @@ type Loop struct {
 	children   *Process
 	closed     []*handle // whose CLOSE has completed, for the close phase
 
-	posts   postQueue
-	mail    mail
-	batch   *post // posts taken over, in order
-	asleep  atomic.Bool
-	stop    atomic.Bool
-	thread  atomic.Int64 // the id of the locked thread; 0 before the first turn, and where threads have none
-	metrics Metrics
+	posts  postQueue
+	mail   mail
+	batch  *post // posts taken over, in order
+	asleep atomic.Bool
+	stop   atomic.Bool
+	thread atomic.Int64 // the id of the locked thread; 0 before the first turn, and where threads have none
+	count  counters
+
+	observer    *observer   // nil unless Options ask for it
+	observed    bool        // the start of operations is of interest
+	overflowing overflowing // the queue, if it counts that
 
 	origin time.Time
 	now    time.Duration // since origin, cached per turn, unless it is stale
@@ -108,6 +112,9 @@ func New(o Options) (*Loop, error) {
 	}
 	l.spare = -1
 	l.mail.open(queue)
+	l.overflowing, _ = queue.(overflowing)
+	l.observer = o.observe(l)
+	l.observed = o.Debug || o.Tracer != nil
 	return l, nil
 }
 
@@ -186,6 +193,7 @@ func (l *Loop) run(turns func() error) error {
 		return err
 	}
 	defer l.leave()
+	l.phase(phaseTimers)
 	l.UpdateNow()
 	l.drainTicks()
 	if l.shut { // a callback panicked in Close, which goes on here: it has a bound, and turns have none
@@ -231,6 +239,9 @@ func (l *Loop) enter() error {
 		}
 		l.thread.Store(sys.ThreadID())
 		l.life.bound = true
+		if l.observer != nil && l.observer.slow != nil {
+			l.observer.slow.start()
+		}
 	} else if l.thread.Load() != sys.ThreadID() {
 		return ErrRunning
 	}
@@ -241,6 +252,7 @@ func (l *Loop) enter() error {
 
 // leave runs on return, on a panic and on runtime.Goexit alike.
 func (l *Loop) leave() {
+	l.phase(phaseOutside)
 	l.life.Lock()
 	defer l.life.Unlock()
 	l.running = false
@@ -257,25 +269,34 @@ func (l *Loop) leave() {
 
 // turn is one iteration, in the order of libuv since 1.45 and of Node. It waits at most for limit, below 0 as long as it takes.
 func (l *Loop) turn(limit time.Duration) error {
-	l.metrics.Turns++
+	l.count.totals[turns]++
+	l.phase(phasePending)
 	l.runPending()
-	l.idle.run(l)
-	l.prepare.run(l)
+	l.phase(phaseIdle)
+	l.idle.run(l, "OnIdle")
+	l.phase(phasePrepare)
+	l.prepare.run(l, "OnPrepare")
 	if err := l.poll(limit); err != nil {
 		return err
 	}
-	l.check.run(l)
+	l.phase(phaseCheck)
+	l.check.run(l, "OnCheck")
+	l.phase(phaseImmediates)
 	l.runImmediates()
+	l.phase(phaseClose)
 	l.runClosed()
 	if len(l.timers.heap) > 0 { // without timers one look at the clock a turn will do
+		l.phase(phaseTimers)
 		l.UpdateNow()
 		l.runTimers()
 	}
+	l.publish()
 	return nil
 }
 
 // poll submits, waits, and dispatches what completed: at most MaxEvents, so that a flood starves neither timers nor posts.
 func (l *Loop) poll(limit time.Duration) error {
+	l.phase(phaseSubmit)
 	l.submitAll()
 	if l.employed {
 		// Their wake may have ended an Enter since they were last looked at, one that made room in a full queue.
@@ -294,23 +315,28 @@ func (l *Loop) poll(limit time.Duration) error {
 			timeout = 0
 		}
 	}
+	if timeout != 0 {
+		l.phase(phaseWait)
+	}
 	err := l.queue.Enter(timeout)
 	l.asleep.Store(false)
 	l.files = 0
-	l.metrics.Enters++
+	l.count.totals[enters]++
 	if err != nil {
 		return err
 	}
 	l.stale = true
 	if l.next == l.reaped {
 		l.next, l.reaped = 0, l.queue.Reap(l.cqes)
-		l.metrics.Completions += uint64(l.reaped)
+		l.count.totals[completions] += uint64(l.reaped)
 	}
+	l.phase(phaseCompletions)
 	l.dispatch()
 	if l.employed {
 		l.reapLanes()
 		l.runReady()
 	}
+	l.phase(phasePosts)
 	l.runPosts()
 	return nil
 }
@@ -346,7 +372,7 @@ func (l *Loop) dispatch() {
 		if !c.More() {
 			o.state = stateHeld
 		}
-		l.complete(o, c)
+		l.deliver(o, c)
 		l.settleTurn()
 	}
 }
@@ -363,7 +389,7 @@ func (l *Loop) runReady() {
 	for l.ready.head != nil {
 		l.drainTicks()
 		o := l.ready.pop()
-		l.complete(o, ring.CQE{Res: o.res})
+		l.deliver(o, ring.CQE{Res: o.res})
 	}
 	l.drainTicks()
 }
@@ -378,7 +404,7 @@ func (l *Loop) runPending() {
 			return
 		}
 		o.state = stateHeld
-		l.complete(o, ring.CQE{Res: o.res})
+		l.deliver(o, ring.CQE{Res: o.res})
 		l.runReady()
 		l.drainTicks()
 	}

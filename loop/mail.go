@@ -62,13 +62,13 @@ func (l *Loop) PostTo(other *Loop, fn func()) error {
 func (l *Loop) sendMail() error {
 	l.submitAll()
 	l.files = 0
-	l.metrics.Enters++
+	l.count.totals[enters]++
 	if err := l.queue.Enter(0); err != nil {
 		return err
 	}
 	if l.next == l.reaped {
 		l.next, l.reaped = 0, l.queue.Reap(l.cqes)
-		l.metrics.Completions += uint64(l.reaped)
+		l.count.totals[completions] += uint64(l.reaped)
 	}
 	for i := l.next; i < l.reaped; i++ {
 		if o := l.slots.find(l.cqes[i].UserData); o != nil && o.kind == kindMessage {

@@ -109,6 +109,7 @@ const (
 	kindReadDir
 	kindSendFile // queued on its Conn, never pushed itself
 	kindRecvFile
+	kindCount // at most 64: see counters.touched
 )
 
 var kindNames = [...]string{
@@ -192,6 +193,7 @@ type extra struct {
 	stat    *ring.Statx
 	cancel  func()
 	job     job
+	began   time.Duration // when it was started, if it is traced
 	dir     *dirReader
 	source  *fileSource
 	sink    *fileSink

@@ -53,6 +53,18 @@ type Options struct {
 	// nothing for that long. It burns a processor and is rarely worth it. io_uring only.
 	KernelPoll time.Duration
 
+	// Timing measures how the loop's time is spent, for Metrics: idle, in each phase, and how late timers and posts run. It costs a dozen
+	// looks at the clock a turn.
+	Timing bool
+
+	// Tracer, if not nil, records what the loop does. Several loops may share one.
+	Tracer *Tracer
+
+	// SlowCallback, if positive, has OnSlow told of each callback that blocks the loop for longer, with its stack, while it still runs. OnSlow is called on a
+	// goroutine of its own and must not use the loop but for Post. It costs two looks at the clock and a lock per callback.
+	SlowCallback time.Duration
+	OnSlow       func(SlowCallback)
+
 	// Debug records where each operation was started, for ActiveResources. It costs a stack walk per operation.
 	Debug bool
 }
@@ -97,6 +109,9 @@ func (o Options) check() error {
 	}
 	if int64(o.Buffers)*int64(o.BufferSize) > 1<<30 && strconv.IntSize == 32 {
 		return errors.New("loop: Options.Buffers x BufferSize is more than the address space has room for")
+	}
+	if (o.SlowCallback > 0) != (o.OnSlow != nil) {
+		return errors.New("loop: Options.SlowCallback and OnSlow need each other")
 	}
 	if o.Buffers&(o.Buffers-1) != 0 {
 		return fmt.Errorf("loop: Options.Buffers is %d, not a power of two", o.Buffers)

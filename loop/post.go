@@ -3,11 +3,13 @@ package loop
 import (
 	"sync"
 	"sync/atomic"
+	"time"
 )
 
 // post is one posted function, recycled through a pool shared by all loops.
 type post struct {
 	fn   func()
+	at   time.Duration // when it was posted, if that is measured and nothing was waiting
 	next *post
 }
 
@@ -69,8 +71,11 @@ func (l *Loop) post(fn func()) error {
 	}
 	p := postPool.Get().(*post)
 	p.fn = fn
+	if l.observer != nil && l.observer.timing && !l.posts.waiting() {
+		p.at = time.Since(l.origin)
+	}
 	if !l.posts.push(p) {
-		p.fn = nil
+		p.fn, p.at = nil, 0
 		postPool.Put(p)
 		return ErrClosed
 	}
@@ -91,13 +96,18 @@ func (l *Loop) runPosts() {
 			return
 		}
 		l.batch = l.posts.take(nil)
+		if l.batch != nil && l.batch.at > 0 {
+			l.observer.postLag.record(time.Since(l.origin) - l.batch.at)
+		}
 	}
 	for p := l.batch; p != nil; p = l.batch {
 		l.batch = p.next
 		fn := p.fn
-		p.fn, p.next = nil, nil
+		p.fn, p.at, p.next = nil, 0, nil
 		postPool.Put(p)
+		l.calling("Post")
 		fn()
+		l.calledBack()
 		l.drainTicks()
 	}
 }

@@ -3,19 +3,8 @@ package loop
 import (
 	"fmt"
 	"runtime"
+	"time"
 )
-
-// Metrics are counters of one loop since it was made.
-type Metrics struct {
-	Turns            uint64 // iterations
-	Enters           uint64 // times the queue was entered: on io_uring a system call each, unless there was nothing to submit or to wait for
-	Completions      uint64 // completions dispatched
-	BuffersExhausted uint64 // times a RecvMultishot paused because all buffers were in use
-	AcceptsShed      uint64 // connections closed because there was no descriptor for them
-}
-
-// Metrics returns the counters. It belongs to the loop's goroutine.
-func (l *Loop) Metrics() Metrics { return l.metrics }
 
 // A Resource is something that keeps a loop alive.
 type Resource struct {
@@ -86,11 +75,16 @@ func (l *Loop) ActiveResources() []Resource {
 	return list
 }
 
-// recordStart remembers the call stack of the operation's start.
+// recordStart remembers the call stack of the operation's start, and when it was.
 func (l *Loop) recordStart(o *op) {
 	x := l.slots.more(o)
-	x.where = make([]uintptr, 16)
-	x.where = x.where[:runtime.Callers(3, x.where)]
+	if l.options.Debug {
+		x.where = make([]uintptr, 16)
+		x.where = x.where[:runtime.Callers(3, x.where)]
+	}
+	if l.options.Tracer != nil {
+		x.began = time.Since(l.origin)
+	}
 }
 
 // where names the first caller outside this package.

@@ -22,7 +22,8 @@ func (l *Loop) start(k kind, h *handle, fn any) *op {
 		h.ops++
 	}
 	l.refs++
-	if l.options.Debug {
+	l.count.start(k)
+	if l.observed {
 		l.recordStart(o)
 	}
 	return o
@@ -36,6 +37,7 @@ func (l *Loop) internal(k kind, h *handle) *op {
 		o.h = h
 		h.ops++
 	}
+	l.count.start(k)
 	return o
 }
 
@@ -66,7 +68,11 @@ func (l *Loop) retire(o *op) {
 	if !o.unref {
 		l.refs--
 	}
+	l.count.finish(o.kind)
 	if x := o.extra; x != nil {
+		if x.began > 0 {
+			l.observer.tracer.operation(o, time.Since(l.origin))
+		}
 		if x.timeout != nil {
 			l.freeTimeout(x.timeout)
 		}
@@ -100,10 +106,11 @@ func (l *Loop) submit(o *op) {
 		return
 	}
 	o.state = stateQueued
+	l.count.totals[entries]++
 	if o.sqe.Flags&ring.MayBlock != 0 {
 		if l.files++; l.files >= fileBatch && l.running {
 			l.files = 0
-			l.metrics.Enters++
+			l.count.totals[enters]++
 			_ = l.queue.Enter(0) // a broken queue says so again when the turn enters it
 		}
 	}
@@ -114,7 +121,7 @@ func (l *Loop) pushAgain(o *op) bool {
 	if !l.running { // not bound yet: there is nothing to enter
 		return false
 	}
-	l.metrics.Enters++
+	l.count.totals[enters]++
 	l.files = 0
 	return l.queue.Enter(0) == nil && l.queue.Push(&o.sqe)
 }

@@ -131,6 +131,9 @@ func (l *Loop) runTimers() {
 		if t == nil {
 			return
 		}
+		if l.observer != nil && l.observer.timing && !t.own {
+			l.observer.timerLag.record(now - t.when)
+		}
 		if t.period > 0 {
 			when := t.when + t.period
 			if when <= now {
@@ -141,7 +144,9 @@ func (l *Loop) runTimers() {
 			l.timers.stop(t)
 			t.disarmed()
 		}
+		l.calling("Timer")
 		t.fn()
+		l.calledBack()
 		l.drainTicks()
 	}
 }

@@ -211,6 +211,9 @@ func (r *Ring) FD() int { return r.fd }
 // Stats returns the counters. Bound thread only.
 func (r *Ring) Stats() Stats { return r.stats }
 
+// Overflows returns Stats.Overflows. Bound thread only.
+func (r *Ring) Overflows() uint64 { return r.stats.Overflows }
+
 // Close destroys the ring. It belongs to the bound thread; any thread may do it if there is none, or if it has
 // exited. The kernel cancels what is still in flight, but in its own time and without completions, and what one of its
 // workers has begun goes on: cancel and reap first, or keep the memory that was lent, for ever. (close(2))

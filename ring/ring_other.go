@@ -21,4 +21,5 @@ func (*Ring) Wake() error                       { return ErrUnsupported }
 func (*Ring) Features() Features                { return Features{} }
 func (*Ring) FD() int                           { return -1 }
 func (*Ring) Stats() Stats                      { return Stats{} }
+func (*Ring) Overflows() uint64                 { return 0 }
 func (*Ring) Close() error                      { return ErrUnsupported }
