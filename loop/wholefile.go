@@ -43,7 +43,7 @@ func (r *fileReader) opened(f *File, err error) {
 		return
 	}
 	r.f = f
-	size := sys.SizeNow(f.fd)
+	size := min(sys.SizeNow(f.fd), maxIO)               // some files of /proc claim more than there is memory
 	r.data = make([]byte, 0, max(int(size)+1, minRead)) // one more, to see the end in the same read
 	r.next()
 }
