@@ -154,7 +154,7 @@ func TestWorkOnAClosedLoop(t *testing.T) {
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 		var errs []error
 		release := occupy(t, l, 1)
-		l.Post(func() {
+		_ = l.Post(func() {
 			release()
 			l.Stop()
 		})

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -31,10 +32,11 @@ const minRead = 512
 
 // A fileReader is a ReadFile. One step of it is in flight until its end.
 type fileReader struct {
-	p    *Pending
-	step Op
-	f    *File
-	data []byte
+	p      *Pending
+	step   Op
+	f      *File
+	data   []byte
+	stream bool // it has a position only
 }
 
 func (r *fileReader) opened(f *File, err error) {
@@ -57,16 +59,23 @@ func (r *fileReader) next() {
 	if n == cap(r.data) {
 		r.data = append(r.data, 0)[:n]
 	}
-	r.step = r.f.ReadAt(r.data[n:cap(r.data)], int64(n), r.read)
+	if r.stream {
+		r.step = r.f.Read(r.data[n:cap(r.data)], r.read)
+	} else {
+		r.step = r.f.ReadAt(r.data[n:cap(r.data)], int64(n), r.read)
+	}
 }
 
 func (r *fileReader) read(b []byte, err error) {
 	r.data = r.data[:len(r.data)+len(b)]
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		r.next()
-	case io.EOF:
+	case err == io.EOF:
 		r.end(nil)
+	case errors.Is(err, syscall.ESPIPE) && !r.stream: // a pipe has no offsets
+		r.stream = true
+		r.next()
 	default:
 		r.end(err)
 	}
