@@ -25,18 +25,22 @@ func (c *Conn) RecvFile(f *File, off, n int64, fn CopyFunc) Op {
 		return l.settle(o, 0)
 	}
 	c.recv = o
-	l.slots.more(o).sink = &fileSink{f: f, off: off, left: n, buf: make([]byte, fileChunk)}
+	l.slots.more(o).sink = &fileSink{
+		f: f, off: off, left: n, buf: make([]byte, fileChunk),
+		onWritten: func(b []byte, err error) { c.wroteToFile(o, len(b), err) },
+	}
 	c.recvForFile(o)
 	return l.op(o)
 }
 
 // A fileSink takes what a RecvFile receives.
 type fileSink struct {
-	f     *File
-	off   int64 // of the next write
-	left  int64 // what to receive; negative until the peer's end
-	wrote int64
-	buf   []byte
+	f         *File
+	off       int64 // of the next write
+	left      int64 // what to receive; negative until the peer's end
+	wrote     int64
+	buf       []byte
+	onWritten IOFunc
 }
 
 // recvForFile receives the next piece.
@@ -78,7 +82,7 @@ func (c *Conn) receivedForFile(o *op, res int32) {
 	case res == 0:
 		c.endRecvFile(o, nil)
 	default:
-		s.f.WriteAt(s.buf[:res], s.off, func(b []byte, err error) { c.wroteToFile(o, len(b), err) })
+		s.f.WriteAt(s.buf[:res], s.off, s.onWritten)
 	}
 }
 

@@ -27,7 +27,9 @@ func (c *Conn) SendFile(f *File, off, n int64, fn CopyFunc) Op {
 	if broken := c.checkSend(); broken < 0 {
 		return l.settle(o, broken)
 	}
-	l.slots.more(o).source = &fileSource{c: c, f: f, off: off, left: n}
+	s := &fileSource{c: c, f: f, off: off, left: n}
+	s.onRead = s.got
+	l.slots.more(o).source = s
 	c.enqueue(o)
 	return l.op(o)
 }
@@ -40,13 +42,14 @@ type fileSource struct {
 	left  int64 // what to read from there; negative until the end of the file
 	taken int64 // what the stream got
 
-	spare []byte // the buffer that the stream does not have
-	used  []byte // the one that it has
-	ready []byte // what spare holds
-	read  Op
-	busy  bool // a read is in flight
-	ended bool // there is no more to read
-	err   error
+	spare  []byte // the buffer that the stream does not have
+	used   []byte // the one that it has
+	ready  []byte // what spare holds
+	read   Op
+	onRead IOFunc
+	busy   bool // a read is in flight
+	ended  bool // there is no more to read
+	err    error
 }
 
 // refill gives the send at the head its next chunk, and reports whether it has one. Else it waits for a read.
@@ -89,7 +92,7 @@ func (s *fileSource) start() {
 		b = b[:min(int64(len(b)), s.left)]
 	}
 	s.busy = true
-	s.read = s.f.ReadAt(b, s.off, s.got)
+	s.read = s.f.ReadAt(b, s.off, s.onRead)
 }
 
 // got takes what was read. The send may have ended meanwhile, which is nothing to s.
