@@ -1,6 +1,9 @@
 package loop
 
-import "io"
+import (
+	"io"
+	"syscall"
+)
 
 // CopyFunc is the callback of SendFile and RecvFile; n bytes moved.
 type CopyFunc func(n int64, err error)
@@ -10,7 +13,7 @@ const fileChunk = maxHot
 
 // SendFile sends n bytes of f from offset off, or, if n is negative, all up to its end. It is one send of the stream: it keeps its place among the
 // others, however long it takes, and what was said of them holds for it. A file that ends before n bytes gives [io.ErrUnexpectedEOF], one that cannot be read its
-// [*fs.PathError]. f must stay open meanwhile and be of the same loop; its position is neither used nor moved.
+// [*fs.PathError]. f must stay open meanwhile and be of the same loop; its position is neither used nor moved. On a Conn of packets it ends with EOPNOTSUPP.
 //
 // It reads 64 KiB while the 64 KiB before are being sent, into two buffers of its own, by the routes of [File.ReadAt] and [Conn.Send]: a peer that does
 // not read holds it up with no more than these in memory. Not sendfile(2), which blocks its thread in the disk and would cost a worker for
@@ -24,6 +27,9 @@ func (c *Conn) SendFile(f *File, off, n int64, fn CopyFunc) Op {
 		return l.refuse(kindSendFile, &c.handle, fn)
 	}
 	o := l.start(kindSendFile, &c.handle, fn)
+	if c.via.packets {
+		return l.settle(o, -int32(syscall.EOPNOTSUPP))
+	}
 	if broken := c.checkSend(); broken < 0 {
 		return l.settle(o, broken)
 	}
