@@ -20,8 +20,8 @@ type StatFunc func(info fs.FileInfo, err error)
 // A File is an open file. Its operations are unordered, except Read, Write and Append, which take turns. By itself it
 // keeps nothing alive; it must be closed. All methods belong to the loop's goroutine.
 //
-// On io_uring the kernel carries every operation, in user space a worker does; on both, a small ReadAt is first tried on what the
-// page cache has. Errors are [*fs.PathError].
+// On io_uring the kernel carries reads, writes, syncs and what else it has an opcode for, in user space a worker does; the rest runs on a lane on both (ROUTES.md).
+// A small ReadAt is first tried on what the page cache has. Errors are [*fs.PathError].
 type File struct {
 	handle
 	name       string

@@ -9,7 +9,8 @@ import (
 )
 
 // Locks are those of flock(2): advisory, of the open file (a second Open of the same name competes with the first), shared or exclusive, and gone
-// with the last descriptor: by Close, or when the process ends, whatever ends it. A lock that is held is converted by a further call, which may lose it on the way.
+// with the last descriptor: by Close, or when the process ends, whatever ends it. A lock that is held is converted by a further call, which may lose it on the way. As all operations of a File they are unordered: one that
+// depends on another is started in its callback.
 
 // Lock takes the exclusive lock, and waits for it. There is no queue: whoever asks when it is free gets it. flock(2) with LOCK_NB, on the file lane, again
 // after a pause that grows from 1 to 100 milliseconds: a call that waited in the kernel would hold a worker, and nothing could end it but a signal.

@@ -55,6 +55,11 @@ func (l *Loop) Chtimes(name string, atime, mtime time.Time, fn DoneFunc) Op {
 	return l.call("Chtimes", nil, fileLane, func() error { return os.Chtimes(name, atime, mtime) }, fn.report)
 }
 
+// Lchtimes changes the times of name itself, even if it is a symbolic link. utimensat(2) with AT_SYMLINK_NOFOLLOW, on the file lane.
+func (l *Loop) Lchtimes(name string, atime, mtime time.Time, fn DoneFunc) Op {
+	return l.call("Lchtimes", nil, fileLane, func() error { return pathError("lchtimes", name, sys.SetLinkTimes(name, atime, mtime)) }, fn.report)
+}
+
 // Chtimes changes the times of the open file. futimens(3), on the file lane.
 func (f *File) Chtimes(atime, mtime time.Time, fn DoneFunc) Op {
 	return f.call("Chtimes", "chtimes", func(fd int) error { return sys.SetTimes(fd, atime, mtime) }, fn)

@@ -2,9 +2,11 @@ package loop_test
 
 import (
 	"errors"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -77,6 +79,14 @@ func TestF10Times(t *testing.T) {
 		require.True(t, modified().Equal(at))
 		require.NoError(t, result(t, l, func(fn loop.DoneFunc) { f.Chtimes(at, time.Time{}, fn) }))
 		require.True(t, modified().Equal(at), "a zero time leaves what there is")
+		link, other := f.Name()+".link", at.Add(time.Hour)
+		require.NoError(t, os.Symlink(f.Name(), link))
+		require.NoError(t, result(t, l, func(fn loop.DoneFunc) { l.Lchtimes(link, time.Time{}, other, fn) }))
+		info, err := os.Lstat(link)
+		require.NoError(t, err)
+		require.True(t, info.ModTime().Equal(other), "of the link itself")
+		require.True(t, modified().Equal(at))
+		require.EqualError(t, result(t, l, func(fn loop.DoneFunc) { l.Lchtimes("missing", at, at, fn) }), "lchtimes missing: no such file or directory")
 		require.NoError(t, result(t, l, f.Close))
 	})
 }
@@ -331,6 +341,40 @@ func TestF10SameErrors(t *testing.T) {
 				require.Error(t, got, "%s of %s", c.method, kind)
 				requireSameError(t, want, got)
 			}
+		}
+	})
+}
+
+// TestF13ManyOnLanes has more in flight than a lane has workers, and closes the loop at once.
+func TestF13ManyOnLanes(t *testing.T) {
+	dir := dirOf(t, 300)
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		ends := map[string]int{}
+		end := func(name string) loop.DoneFunc {
+			return func(err error) {
+				ends[name]++
+				if err != nil && err != io.EOF {
+					require.ErrorIs(t, err, loop.ErrClosed)
+				}
+			}
+		}
+		for i := range 300 {
+			name := filepath.Join(dir, strconv.Itoa(i))
+			l.Chmod(name, 0o600, end(name+" chmod"))
+			read := end(name + " read")
+			l.ReadFile(name, func(_ []byte, err error) { read(err) })
+			list := end(name + " list")
+			l.ReadDir(dir, func(entries []fs.DirEntry, err error) {
+				if err != nil {
+					list(err)
+				}
+			})
+		}
+		require.NoError(t, l.Poll())
+		require.NoError(t, l.Close())
+		require.Len(t, ends, 900)
+		for name, n := range ends {
+			require.Equal(t, 1, n, name)
 		}
 	})
 }

@@ -108,7 +108,7 @@ func TestF11Errors(t *testing.T) {
 	})
 }
 
-// TestF11Cancel stops at each of the moments that there are: before the first step, while one runs, in a callback and between two turns. What
+// TestF11Cancel stops at each of the moments that there are: before the first step, while one runs, in a callback and right after it. What
 // that leaves open, the harness finds.
 func TestF11Cancel(t *testing.T) {
 	dir := dirOf(t, 1000)
@@ -141,7 +141,7 @@ func TestF11Cancel(t *testing.T) {
 			require.NoError(t, l.Run())
 			require.Equal(t, 1, ends)
 			require.LessOrEqual(t, batches, 2)
-			if round%4 >= 2 {
+			if round%4 == 2 { // a tick is too late: by then the next ones may have been read
 				require.Equal(t, 1, batches, "none is read after the callback that cancels")
 			}
 			op.Cancel()

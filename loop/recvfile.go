@@ -2,11 +2,12 @@ package loop
 
 import (
 	"io"
+	"syscall"
 )
 
 // RecvFile receives n bytes into f from offset off, or, if n is negative, all until the peer's last. It is one receive: another one meanwhile ends with
 // [ErrBusy]. A peer that ends before n bytes gives [io.ErrUnexpectedEOF]. What is received is written, also after Cancel; if writing fails, with the
-// file's [*fs.PathError], up to 64 KiB are lost. f must be of the same loop. fn gets how many bytes were written, which is not to say that they are on the disk: see [File.Sync].
+// file's [*fs.PathError], up to 64 KiB are lost. f must be of the same loop, and c a stream: packets end with EOPNOTSUPP. fn gets how many bytes were written, which is not to say that they are on the disk: see [File.Sync].
 //
 // It receives up to 64 KiB into a buffer of its own and writes them before it receives more, by the routes of [Conn.Recv] and [File.WriteAt].
 func (c *Conn) RecvFile(f *File, off, n int64, fn CopyFunc) Op {
@@ -19,24 +20,30 @@ func (c *Conn) RecvFile(f *File, off, n int64, fn CopyFunc) Op {
 	}
 	o := l.start(kindRecvFile, &c.handle, fn)
 	switch {
+	case c.via.packets:
+		return l.settle(o, -int32(syscall.EOPNOTSUPP))
 	case c.recv != nil:
 		return l.settle(o, resBusy)
 	case n == 0:
 		return l.settle(o, 0)
 	}
 	c.recv = o
-	l.slots.more(o).sink = &fileSink{f: f, off: off, left: n, buf: make([]byte, fileChunk)}
+	l.slots.more(o).sink = &fileSink{
+		f: f, off: off, left: n, buf: make([]byte, fileChunk),
+		onWritten: func(b []byte, err error) { c.wroteToFile(o, len(b), err) },
+	}
 	c.recvForFile(o)
 	return l.op(o)
 }
 
 // A fileSink takes what a RecvFile receives.
 type fileSink struct {
-	f     *File
-	off   int64 // of the next write
-	left  int64 // what to receive; negative until the peer's end
-	wrote int64
-	buf   []byte
+	f         *File
+	off       int64 // of the next write
+	left      int64 // what to receive; negative until the peer's end
+	wrote     int64
+	buf       []byte
+	onWritten IOFunc
 }
 
 // recvForFile receives the next piece.
@@ -61,7 +68,7 @@ func (c *Conn) receivedForFile(o *op, res int32) {
 	if c.recv != o { // refused, or there is nothing to do
 		var err error
 		if res < 0 {
-			err = o.fault(res)
+			err = c.wrap("read", c.via.recvCall, o.fault(res))
 		}
 		c.endRecvFile(o, err)
 		return
@@ -78,7 +85,7 @@ func (c *Conn) receivedForFile(o *op, res int32) {
 	case res == 0:
 		c.endRecvFile(o, nil)
 	default:
-		s.f.WriteAt(s.buf[:res], s.off, func(b []byte, err error) { c.wroteToFile(o, len(b), err) })
+		s.f.WriteAt(s.buf[:res], s.off, s.onWritten)
 	}
 }
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"io"
 	"os"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -138,6 +139,49 @@ func TestN25Through(t *testing.T) {
 		got, err := os.ReadFile(to.Name())
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(data, got))
+		for _, c := range []interface{ Close(loop.DoneFunc) }{server, client, from, to} {
+			require.NoError(t, result(t, l, c.Close))
+		}
+	})
+}
+
+// TestN25OtherStreams: pipes and Unix sockets carry files too; packets do not.
+func TestN25OtherStreams(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		from, data := fileOf(t, l, 300_001)
+		to := newFile(t, l)
+		through := func(in, out *loop.Conn) {
+			in.SendFile(from, 0, 0, func(n int64, err error) { require.NoError(t, err) })
+			in.SendFile(from, 0, -1, func(n int64, err error) { require.NoError(t, err) })
+			in.CloseWrite(nil)
+			out.RecvFile(to, 0, -1, func(n int64, err error) {
+				require.NoError(t, err)
+				require.EqualValues(t, len(data), n)
+			})
+			require.NoError(t, l.Run())
+			got, err := os.ReadFile(to.Name())
+			require.NoError(t, err)
+			require.True(t, bytes.Equal(data, got))
+			require.NoError(t, result(t, l, func(fn loop.DoneFunc) { to.Truncate(0, fn) }))
+			require.NoError(t, result(t, l, in.Close))
+			require.NoError(t, result(t, l, out.Close))
+		}
+		r, w, err := l.Pipe()
+		require.NoError(t, err)
+		through(w, r)
+		server, client := connectOursOver(t, l, "unix")
+		through(client, server)
+
+		server, client = connectOursOver(t, l, "unixpacket")
+		refused := 0
+		no := func(n int64, err error) {
+			require.ErrorIs(t, err, syscall.EOPNOTSUPP)
+			refused++
+		}
+		client.SendFile(from, 0, -1, no)
+		server.RecvFile(to, 0, -1, no)
+		require.NoError(t, l.Run())
+		require.Equal(t, 2, refused)
 		for _, c := range []interface{ Close(loop.DoneFunc) }{server, client, from, to} {
 			require.NoError(t, result(t, l, c.Close))
 		}

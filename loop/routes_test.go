@@ -84,6 +84,7 @@ var routes = []route{
 	{"Loop.Chown", "fchownat", nil, "", theLane, func(e *routed) { e.l.Chown(e.in("file"), -1, -1, e.done) }},
 	{"Loop.Lchown", "lchown", nil, "", theLane, func(e *routed) { e.l.Lchown(e.in("file"), -1, -1, e.done) }},
 	{"Loop.Chtimes", "utimensat", nil, "", theLane, func(e *routed) { e.l.Chtimes(e.in("file"), time.Now(), time.Now(), e.done) }},
+	{"Loop.Lchtimes", "utimensat", nil, "", theLane, func(e *routed) { e.l.Lchtimes(e.in("file"), time.Now(), time.Now(), e.done) }},
 	{"Loop.Access", "faccessat", nil, "", theLane, func(e *routed) { e.l.Access(e.in("file"), loop.AccessRead, e.done) }},
 	{"Loop.Truncate", "truncate", nil, "", theLane, func(e *routed) { e.l.Truncate(e.in("soft"), 200_000, e.done) }},
 	{"Loop.Statfs", "statfs", nil, "", theLane, func(e *routed) { e.l.Statfs(e.dir, func(loop.FSInfo, error) {}) }},

@@ -1,6 +1,9 @@
 package loop
 
-import "io"
+import (
+	"io"
+	"syscall"
+)
 
 // CopyFunc is the callback of SendFile and RecvFile; n bytes moved.
 type CopyFunc func(n int64, err error)
@@ -10,7 +13,7 @@ const fileChunk = maxHot
 
 // SendFile sends n bytes of f from offset off, or, if n is negative, all up to its end. It is one send of the stream: it keeps its place among the
 // others, however long it takes, and what was said of them holds for it. A file that ends before n bytes gives [io.ErrUnexpectedEOF], one that cannot be read its
-// [*fs.PathError]. f must stay open meanwhile and be of the same loop; its position is neither used nor moved.
+// [*fs.PathError]. f must stay open meanwhile and be of the same loop; its position is neither used nor moved. On a Conn of packets it ends with EOPNOTSUPP.
 //
 // It reads 64 KiB while the 64 KiB before are being sent, into two buffers of its own, by the routes of [File.ReadAt] and [Conn.Send]: a peer that does
 // not read holds it up with no more than these in memory. Not sendfile(2), which blocks its thread in the disk and would cost a worker for
@@ -24,10 +27,15 @@ func (c *Conn) SendFile(f *File, off, n int64, fn CopyFunc) Op {
 		return l.refuse(kindSendFile, &c.handle, fn)
 	}
 	o := l.start(kindSendFile, &c.handle, fn)
+	if c.via.packets {
+		return l.settle(o, -int32(syscall.EOPNOTSUPP))
+	}
 	if broken := c.checkSend(); broken < 0 {
 		return l.settle(o, broken)
 	}
-	l.slots.more(o).source = &fileSource{c: c, f: f, off: off, left: n}
+	s := &fileSource{c: c, f: f, off: off, left: n}
+	s.onRead = s.got
+	l.slots.more(o).source = s
 	c.enqueue(o)
 	return l.op(o)
 }
@@ -40,13 +48,14 @@ type fileSource struct {
 	left  int64 // what to read from there; negative until the end of the file
 	taken int64 // what the stream got
 
-	spare []byte // the buffer that the stream does not have
-	used  []byte // the one that it has
-	ready []byte // what spare holds
-	read  Op
-	busy  bool // a read is in flight
-	ended bool // there is no more to read
-	err   error
+	spare  []byte // the buffer that the stream does not have
+	used   []byte // the one that it has
+	ready  []byte // what spare holds
+	read   Op
+	onRead IOFunc
+	busy   bool // a read is in flight
+	ended  bool // there is no more to read
+	err    error
 }
 
 // refill gives the send at the head its next chunk, and reports whether it has one. Else it waits for a read.
@@ -89,7 +98,7 @@ func (s *fileSource) start() {
 		b = b[:min(int64(len(b)), s.left)]
 	}
 	s.busy = true
-	s.read = s.f.ReadAt(b, s.off, s.got)
+	s.read = s.f.ReadAt(b, s.off, s.onRead)
 }
 
 // got takes what was read. The send may have ended meanwhile, which is nothing to s.

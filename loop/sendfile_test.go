@@ -222,6 +222,7 @@ func TestN24SendFileCancel(t *testing.T) {
 			moved, ends := int64(-1), 0
 			op := conn.SendFile(f, 0, -1, func(n int64, err error) {
 				require.Equal(t, loop.ErrCanceled, err)
+				require.LessOrEqual(t, conn.Queued(), len("later"), "what will not be sent does not count")
 				moved, ends = n, ends+1
 			})
 			conn.Send([]byte("later"), func(_ []byte, err error) {

@@ -2,6 +2,7 @@ package loop
 
 import (
 	"context"
+	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -31,10 +32,11 @@ const minRead = 512
 
 // A fileReader is a ReadFile. One step of it is in flight until its end.
 type fileReader struct {
-	p    *Pending
-	step Op
-	f    *File
-	data []byte
+	p      *Pending
+	step   Op
+	f      *File
+	data   []byte
+	stream bool // it has a position only
 }
 
 func (r *fileReader) opened(f *File, err error) {
@@ -43,7 +45,7 @@ func (r *fileReader) opened(f *File, err error) {
 		return
 	}
 	r.f = f
-	size := sys.SizeNow(f.fd)
+	size := min(sys.SizeNow(f.fd), maxIO)               // some files of /proc claim more than there is memory
 	r.data = make([]byte, 0, max(int(size)+1, minRead)) // one more, to see the end in the same read
 	r.next()
 }
@@ -57,16 +59,23 @@ func (r *fileReader) next() {
 	if n == cap(r.data) {
 		r.data = append(r.data, 0)[:n]
 	}
-	r.step = r.f.ReadAt(r.data[n:cap(r.data)], int64(n), r.read)
+	if r.stream {
+		r.step = r.f.Read(r.data[n:cap(r.data)], r.read)
+	} else {
+		r.step = r.f.ReadAt(r.data[n:cap(r.data)], int64(n), r.read)
+	}
 }
 
 func (r *fileReader) read(b []byte, err error) {
 	r.data = r.data[:len(r.data)+len(b)]
-	switch err {
-	case nil:
+	switch {
+	case err == nil:
 		r.next()
-	case io.EOF:
+	case err == io.EOF:
 		r.end(nil)
+	case errors.Is(err, syscall.ESPIPE) && !r.stream: // a pipe has no offsets
+		r.stream = true
+		r.next()
 	default:
 		r.end(err)
 	}

@@ -34,6 +34,12 @@ func SetTimes(fd int, atime, mtime time.Time) error {
 	})
 }
 
+// SetLinkTimes is SetTimes of name itself, even if it is a symbolic link.
+func SetLinkTimes(name string, atime, mtime time.Time) error {
+	times := []unix.Timespec{timespec(atime), timespec(mtime)}
+	return uninterrupted(func() error { return unix.UtimesNanoAt(unix.AT_FDCWD, name, times, unix.AT_SYMLINK_NOFOLLOW) })
+}
+
 func timespec(t time.Time) unix.Timespec {
 	if t.IsZero() {
 		return unix.Timespec{Nsec: unix.UTIME_OMIT}

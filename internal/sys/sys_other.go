@@ -99,6 +99,7 @@ func Chown(int, int, int) error                           { return errUnsupporte
 func TryLock(int, int) error                              { return errUnsupported }
 func Advise(int, int64, int64, int) error                 { return errUnsupported }
 func SetTimes(int, time.Time, time.Time) error            { return errUnsupported }
+func SetLinkTimes(string, time.Time, time.Time) error     { return errUnsupported }
 func CopyRange(int, int, int) (int, error)                { return 0, errUnsupported }
 func SizeNow(int32) int64                                 { return 0 }
 func Statfs(string) (FSInfo, error)                       { return FSInfo{}, errUnsupported }
