@@ -1,4 +1,4 @@
-.PHONY: test race epoll poll giouring gobench bench bench-quick benchcmp lint cross fuzz e2e
+.PHONY: test race epoll poll giouring gobench conformance bench bench-quick benchcmp lint cross fuzz e2e
 
 test:     ; go test ./...
 race:     ; go test -race ./...
@@ -13,6 +13,7 @@ bench-quick: ; cd bench && go run . -mode quick
 benchcmp:    ; bench/benchcmp.sh $(REF) $(COUNT)
 
 lint:     ; golangci-lint run ./...
-fuzz:     ; for t in ring:FuzzPrep internal/sys:FuzzResolveTCP internal/sys:FuzzNextFileEvent loop:FuzzLoop; do go test -run "^$$" -fuzz $${t#*:} -fuzztime 60s ./$${t%:*} || exit 1; done
+fuzz:     ; for t in ring:FuzzPrep internal/sys:FuzzResolveTCP internal/sys:FuzzNextFileEvent internal/sys:FuzzUnixAddr internal/sys:FuzzResolveUDP internal/sys:FuzzPutName internal/dns:FuzzParse loop:FuzzLoop; do go test -run "^$$" -fuzz $${t#*:} -fuzztime 60s ./$${t%:*} || exit 1; done
+conformance: ; go test -json -tags giouring -ldflags=-checklinkname=0 ./loop | go run ./internal/conformance -write
 e2e:      ; examples/e2e_test.sh
 cross:    ; for t in linux/arm64 linux/386 darwin/arm64 freebsd/amd64 windows/amd64; do GOOS=$${t%/*} GOARCH=$${t#*/} go vet ./... || exit 1; done

@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"errors"
 	"fmt"
 	"time"
 )
@@ -15,7 +16,7 @@ import (
 //
 // What is started outside of the loop's callbacks is submitted by the next Poll. FD makes the calling goroutine the loop's, as Run does. The
 // descriptor is the loop's: do nothing but wait for it. It is an eventfd that io_uring signals, or the epoll instance of the fallback; on poll(2) there
-// is none, and the error is [ErrUnsupported].
+// is none, and the error matches [errors.ErrUnsupported].
 func (l *Loop) FD() (fd int, err error) {
 	err = l.run(func() error {
 		l.embedded = true
@@ -33,7 +34,7 @@ func (l *Loop) FD() (fd int, err error) {
 func (l *Loop) doze() (fd int, err error) {
 	q, ok := l.queue.(Embeddable)
 	if !ok {
-		return -1, fmt.Errorf("loop: FD: %T cannot be waited for: %w", l.queue, ErrUnsupported)
+		return -1, fmt.Errorf("loop: FD: %T cannot be waited for: %w", l.queue, errors.ErrUnsupported)
 	}
 	l.submitAll()
 	l.files = 0
