@@ -28,6 +28,21 @@
 // A callback may be a closure. One that is made once and stored, such as a method value in the struct that
 // represents a connection, makes every operation that uses it free of allocations.
 //
+// # What there is
+//
+// A [Loop] opens what carries operations, and each operation is a method: [Loop.Listen] and [Loop.Dial] give stream connections
+// ([Listener], [Conn]) over TCP and Unix sockets, [Loop.Pipe], [Loop.Stream] and [Loop.Adopt] make them of pipes, terminals and what others have open;
+// [Loop.ListenPacket] gives datagrams ([PacketConn]); [Loop.Open] gives a [File], and everything that has a name is a method of the Loop, from
+// [Loop.Stat] to [Loop.CopyFile]; [Loop.NewFileWatcher] tells of changes. [Loop.LookupHost] and [Resolver] resolve names. [Loop.Start] runs
+// child processes, [Loop.OnSignal] tells of signals. [Loop.NewTimer], [Loop.Immediate], [Loop.NextTick] and the hooks ([Loop.OnIdle], [Loop.OnPrepare],
+// [Loop.OnCheck]) are about time and turns.
+//
+// Other goroutines reach the loop through [Loop.Post] and [Loop.Await]; what blocks or computes leaves it through [Loop.Work]. What this package does
+// not know is done with [Loop.Watch], [Loop.Submit] or [Loop.NewOp], and [Loop.FD] has a foreign event loop wait for this one. [Loop.Metrics],
+// [Tracer] and [Options].SlowCallback show the loop turn, [Loop.ActiveResources] what keeps it from ending.
+//
+// ROUTES.md beside this file lists, for each operation, the system call and who carries it out on which backend.
+//
 // # The contract
 //
 // It is the same on every backend; every rule has tests that run on all of them.
@@ -35,8 +50,8 @@
 //  1. Never synchronous. A callback never runs inside the call that started its operation, not even for an error.
 //
 //  2. Exactly once. Every operation ends with exactly one final callback, also after [Op.Cancel], a Close, or a lost race. A repeating
-//     operation ([Listener.Accept], [Conn.RecvMultishot], [Loop.Watch]) calls back many times; the call with an error is the last.
-//     Timers, hooks, immediates and posts are no operations: once Stop has returned, the function does not run, even if it was due.
+//     operation ([Listener.Accept], [Conn.RecvMultishot], [Loop.Watch], [Loop.ReadDir]) calls back many times; the call with an error is the last.
+//     Timers, hooks, immediates, signals and posts are no operations: once Stop has returned, the function does not run, even if it was due.
 //
 //  3. Ownership. A buffer that is lent to an operation belongs to the loop from the call until the final callback. One slice may be lent to
 //     several sends at once; nobody writes to it meanwhile. A provided buffer is valid during its callback, or until it is released if it
@@ -44,7 +59,7 @@
 //
 //  4. One at a time. Until the first [Loop.Run], [Loop.RunOnce] or [Loop.Poll] one goroutine at a time may use the loop; from
 //     then until [Loop.Close] only that goroutine, which the loop locks to its thread. Callbacks never overlap. Only [Loop.Post],
-//     [Loop.Stop] and [Loop.Close] may be called from elsewhere; to cancel from elsewhere, post the Cancel. Use on the wrong goroutine is
+//     [Loop.Await], [Loop.Metrics], [Loop.Stop] and [Loop.Close] may be called from elsewhere; to cancel from elsewhere, post the Cancel. Use on the wrong goroutine is
 //     always found by Run and Close, and by everything else in programs built with -race.
 //
 //  5. Order. Sends on one [Conn] go out, and call back, in the order they were started; the loop finishes short ones and combines those
@@ -67,7 +82,7 @@
 //  9. The same results everywhere: the same bytes, the same errors, the same guarantees, timers equally fine.
 //
 //  10. Loop life. Run returns when nothing that counts is alive: operations, active timers and hooks, immediates, accepted posts, closing
-//     handles and explicit [Loop.Ref] holds count, unless unreferenced. An idle Conn, File or Listener holds nothing. Loop.Close
+//     handles and explicit [Loop.Ref] holds count, unless unreferenced; a [Signal] counts only if referenced. An idle handle holds nothing. Loop.Close
 //     cancels everything, dispatches it, and returns within a bounded time. What is started afterwards has no turn left to call back in.
 //
 //  11. A panic in a callback, or runtime.Goexit, leaves Run. What was not dispatched by then is, by the next Run or by Close, on the same
@@ -88,6 +103,6 @@
 //
 // # Caveats
 //
-// A callback that computes or blocks holds up everything: hand such work to a goroutine and Post the result. A thread that
+// A callback that computes or blocks holds up everything: hand such work to [Loop.Work], or to a goroutine that posts the result. A thread that
 // is blocked in a system call holds one of the GOMAXPROCS places for a while: the fallback's workers compete with the program for them.
 package loop
