@@ -1,7 +1,10 @@
 package loop
 
 import (
+	"errors"
+	"fmt"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"strings"
@@ -76,7 +79,8 @@ type Process struct {
 // loop alive, unless unreferenced. To cancel the operation, or to close the loop, does nothing to the child: it goes on, and is
 // still reaped, by a goroutine that waits for it.
 //
-// The error tells why there is no child: [fs.ErrNotExist] for a missing program, all as package os/exec has them. Start waits until the child
+// The error tells why there is no child: [fs.ErrNotExist] for a missing program or directory, [exec.ErrNotFound] for a name that
+// $PATH does not lead to, all as package os/exec has them. Start waits until the child
 // runs the program, about a millisecond. The end is seen through a pidfd that is polled in the queue (pidfd_open(2), IORING_OP_POLL_ADD, Linux 5.3), without a
 // goroutine per child; where there is none, SIGCHLD has all children asked with wait4(2).
 func (l *Loop) Start(c Command, fn ExitFunc) (*Process, error) {
@@ -85,13 +89,17 @@ func (l *Loop) Start(c Command, fn ExitFunc) (*Process, error) {
 	if l.shut {
 		return nil, ErrClosed
 	}
+	all, err := c.descriptors()
+	if err != nil {
+		return nil, err
+	}
 	path, err := lookPath(c)
 	if err != nil {
 		return nil, err
 	}
 	p := &Process{l: l}
 	var child sys.Child
-	files, err := p.plumb(c)
+	files, err := p.plumb(all)
 	defer files.close()
 	if err == nil {
 		child = sys.Child{
@@ -112,7 +120,7 @@ func (l *Loop) Start(c Command, fn ExitFunc) (*Process, error) {
 				c.Close(nil)
 			}
 		}
-		return nil, &fs.PathError{Op: "fork/exec", Path: path, Err: err}
+		return nil, startError(c, path, err)
 	}
 	o := l.start(kindExit, nil, fn)
 	l.slots.more(o).process = p
@@ -123,6 +131,28 @@ func (l *Loop) Start(c Command, fn ExitFunc) (*Process, error) {
 
 // usePidFD is false in tests of what to do without.
 var usePidFD = true
+
+// descriptors lists what the child's descriptors are to be, from 0 on.
+func (c *Command) descriptors() ([]Stdio, error) {
+	all := append([]Stdio{c.Stdin, c.Stdout, c.Stderr}, c.Extra...)
+	for i, s := range all {
+		if s.kind == stdioFD && (s.fd < 0 || s.fd > math.MaxInt32) { // to fork, -1 is no descriptor on purpose
+			return nil, fmt.Errorf("loop: Start: descriptor %d: StdioFD(%d): %w", i, s.fd, syscall.EBADF)
+		}
+	}
+	return all, nil
+}
+
+// startError says why there is no child. fork/exec itself does not tell a missing directory from a missing program.
+func startError(c Command, path string, err error) error {
+	var missing *fs.PathError
+	if c.Dir != "" && c.Attr == nil { // with a root or a user of its own, the child sees other directories
+		if _, dirErr := os.Stat(c.Dir); errors.As(dirErr, &missing) {
+			return &fs.PathError{Op: "chdir", Path: c.Dir, Err: missing.Err}
+		}
+	}
+	return &fs.PathError{Op: "fork/exec", Path: path, Err: err}
+}
 
 func lookPath(c Command) (string, error) {
 	if strings.IndexByte(c.Name, 0) >= 0 {
@@ -147,10 +177,9 @@ func (p *plumbing) close() {
 }
 
 // plumb makes the pipes.
-func (p *Process) plumb(c Command) (f *plumbing, err error) {
+func (p *Process) plumb(all []Stdio) (f *plumbing, err error) {
 	f = &plumbing{}
 	null := -1
-	all := append([]Stdio{c.Stdin, c.Stdout, c.Stderr}, c.Extra...)
 	p.pipes = make([]*Conn, len(all))
 	for i, s := range all {
 		fd := s.fd

@@ -6,12 +6,14 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"math"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -254,5 +256,69 @@ func TestManyChildren(t *testing.T) {
 			require.Equal(t, 1, e.calls)
 		}
 		requireNoChildren(t)
+	})
+}
+
+// A descriptor that cannot be one never reaches fork: -1 there means a closed descriptor, and what is beyond 32 bits another one.
+func TestS05NoDescriptor(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		for _, fd := range []int{-1, -5, math.MaxInt32 + 1} {
+			c := shell("true")
+			c.Extra = []loop.Stdio{loop.StdioPipe(), loop.StdioFD(fd)}
+			_, err := l.Start(c, func(loop.ExitState, error) { panic("called back without a child") })
+			require.EqualError(t, err, fmt.Sprintf("loop: Start: descriptor 4: StdioFD(%d): bad file descriptor", fd))
+			require.ErrorIs(t, err, syscall.EBADF)
+		}
+		require.False(t, l.Alive())
+		requireNoChildren(t)
+	})
+}
+
+func TestS05NoDirectoryIsNamed(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		_, err := l.Start(loop.Command{Name: "sh", Dir: "/no/such/directory"}, new(ended).note)
+		require.EqualError(t, err, "chdir /no/such/directory: no such file or directory")
+		_, err = l.Start(loop.Command{Name: "/no/such/program", Dir: "/"}, new(ended).note)
+		require.EqualError(t, err, "fork/exec /no/such/program: no such file or directory")
+		requireNoChildren(t)
+	})
+}
+
+func TestS04KillWithInvalidSignal(t *testing.T) {
+	forEachWait(t, func(t *testing.T, l *loop.Loop) {
+		p, e := start(t, l, loop.Command{Name: "sleep", Args: []string{"1000"}})
+		for _, sig := range []syscall.Signal{-1, 4096} {
+			require.ErrorIs(t, p.Kill(sig), syscall.EINVAL)
+		}
+		require.NoError(t, p.Kill(0), "it runs")
+		require.NoError(t, p.Kill(syscall.SIGTERM))
+		require.NoError(t, l.Run())
+		require.Equal(t, syscall.SIGTERM, e.state.Signal)
+	})
+}
+
+// Once the last Signal has stopped, the signal does what it does by default: here it ends the process, which is this test again.
+func TestS01StopRestoresTheDefault(t *testing.T) {
+	const child = "LOOP_TEST_DEFAULT_SIGNAL"
+	if os.Getenv(child) != "" {
+		l, err := loop.New(loop.Options{})
+		require.NoError(t, err)
+		defer l.Close()
+		first := onSignal(t, l, func(os.Signal) {}, syscall.SIGTERM)
+		second := onSignal(t, l, func(os.Signal) { l.Stop() }, syscall.SIGTERM).Ref()
+		first.Stop()
+		raise(t, syscall.SIGTERM) // still caught
+		require.NoError(t, l.Run())
+		second.Stop()
+		raise(t, syscall.SIGTERM)
+		time.Sleep(10 * time.Second) // or fail
+	}
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		_, e := start(t, l, loop.Command{
+			Name: os.Args[0], Args: []string{"-test.run=^TestS01StopRestoresTheDefault$", "-test.timeout=20s"}, Env: append(os.Environ(), child+"=1"),
+		})
+		require.NoError(t, l.Run())
+		require.NoError(t, e.err)
+		require.Equal(t, syscall.SIGTERM, e.state.Signal)
 	})
 }

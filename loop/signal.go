@@ -30,6 +30,9 @@ const signalBacklog = 64
 // all get it; with anybody asking, the signal no longer does what it does by default. It is unreferenced from the start, as in Node.js: Run returns
 // though a Signal is active. Like a timer it is no operation: once Stop has returned, fn does not run any more.
 //
+// Signals are no queue: of several of a kind that come before the first was delivered the kernel keeps one, and what finds 64 still on their way
+// to the loop is lost. fn learns that there was one, not how many.
+//
 // Signals that nobody can catch, or that do not exist, are refused. It is package os/signal and a Post: the kernel delivers to any
 // thread, and Go's runtime owns the handlers.
 func (l *Loop) OnSignal(fn func(os.Signal), signals ...os.Signal) (*Signal, error) {
