@@ -237,6 +237,10 @@ func (w *FileWatcher) add(name string, recursive, child bool, report func([]*wat
 	}, func(err error) {
 		w.adds--
 		for _, of := range added { // also of one that failed half way: Close ends them all
+			if was := w.dirs[of.number]; was != nil && was.name == of.name { // a directory has one watch, however often it is added
+				of.recursive = of.recursive || was.recursive
+				of.child = of.child || was.child
+			}
 			w.dirs[of.number] = of
 		}
 		if child {

@@ -163,6 +163,29 @@ func TestFileWatcherRecursive(t *testing.T) {
 	})
 }
 
+// A directory of a recursive watch that is also added by itself stays part of the tree.
+func TestFileWatcherOverlap(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		root := t.TempDir()
+		sub := filepath.Join(root, "sub")
+		made := filepath.Join(sub, "made")
+		require.NoError(t, os.Mkdir(sub, 0o700))
+		s := watchFiles(t, l)
+		s.add(t, root, true)
+		s.add(t, sub, false)
+		require.NoError(t, os.Mkdir(made, 0o700))
+		s.await(t, made, loop.FileCreated)
+		write(t, filepath.Join(made, "file"), "below")
+		s.await(t, filepath.Join(made, "file"), loop.FileCreated)
+
+		require.NoError(t, os.RemoveAll(sub))
+		s.await(t, sub, loop.FileRemoved)
+		require.NoError(t, s.w.Remove(root))
+		s.w.Close(nil)
+		require.NoError(t, l.Run())
+	})
+}
+
 func TestFileWatcherReferences(t *testing.T) {
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 		s := watchFiles(t, l)
