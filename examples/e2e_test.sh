@@ -152,8 +152,18 @@ check_copy() {
 	passed
 }
 
+check_trace() {
+	begin trace is JSON and phases are in order
+	"$work/trace" -backend "$backend" -o "$work/trace.json" >"$work/out" 2>"$work/err" || fail "$(cat "$work/err")"
+	[ "$(head -c 1 "$work/trace.json")" = "[" ] && [ "$(tail -n 1 "$work/trace.json")" = "]" ] || fail "no JSON array"
+	"$work/phases" -backend "$backend" >"$work/out" 2>"$work/err" || fail "$(cat "$work/err")"
+	[ "$(grep -c '^[0-9]' "$work/out")" -eq 7 ] || fail "$(cat "$work/out")"
+	passed
+}
+
 for backend in ${LOOP_E2E_BACKENDS:-uring epoll poll}; do
 	check_echo
 	check_copy
+	check_trace
 done
 echo "all passed"

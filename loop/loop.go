@@ -329,6 +329,9 @@ func (l *Loop) poll(limit time.Duration) error {
 	if l.next == l.reaped {
 		l.next, l.reaped = 0, l.queue.Reap(l.cqes)
 		l.count.totals[completions] += uint64(l.reaped)
+		if timeout == 0 {
+			l.count.totals[waiting] += uint64(l.reaped)
+		}
 	}
 	l.phase(phaseCompletions)
 	l.dispatch()

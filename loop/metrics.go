@@ -16,6 +16,7 @@ type Metrics struct {
 	Enters           uint64 // times the queue was entered: on io_uring a system call each, unless there was nothing to submit or to wait for
 	Entries          uint64 // operations handed to the queue, the loop's own among them; divided by Enters it is what batching gets
 	Completions      uint64 // completions dispatched; divided by Enters, how many one wait brings. Near 1 the loop is idle, or its work does not batch
+	Waiting          uint64 // the part of Completions that was there before the loop asked: a share near 1 says that it is behind its work
 	Overflows        uint64 // times completions did not fit the kernel's queue and had to be fetched: nothing is lost, but CompletionEntries is too small
 	BuffersExhausted uint64 // times a RecvMultishot paused because all buffers were in use: callbacks keep them too long, or there are too few
 	AcceptsShed      uint64 // connections closed because there was no descriptor for them: raise the limit (ulimit -n)
@@ -90,6 +91,7 @@ const (
 	enters
 	entries
 	completions
+	waiting
 	overflows
 	buffersExhausted
 	acceptsShed
@@ -134,7 +136,7 @@ func (l *Loop) Metrics() Metrics {
 	c := &l.count.public
 	m := Metrics{
 		Turns: c.totals[turns].Load(), Enters: c.totals[enters].Load(), Entries: c.totals[entries].Load(),
-		Completions: c.totals[completions].Load(), Overflows: c.totals[overflows].Load(),
+		Completions: c.totals[completions].Load(), Waiting: c.totals[waiting].Load(), Overflows: c.totals[overflows].Load(),
 		BuffersExhausted: c.totals[buffersExhausted].Load(), AcceptsShed: c.totals[acceptsShed].Load(),
 	}
 	for k := range kindCount {

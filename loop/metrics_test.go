@@ -45,6 +45,7 @@ func TestM01Counts(t *testing.T) {
 		require.Positive(t, m.Enters)
 		require.GreaterOrEqual(t, m.Entries, uint64(11))
 		require.GreaterOrEqual(t, m.Completions, uint64(10))
+		require.Less(t, m.Waiting, m.Completions, "the loop had to wait for some")
 		op.Cancel()
 		require.NoError(t, l.Run())
 		require.Zero(t, operations(l.Metrics(), "Recv").InFlight())

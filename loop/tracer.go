@@ -67,7 +67,6 @@ type trace struct {
 	t      *Tracer
 	row    int
 	offset time.Duration // of the loop's origin from the Tracer's start
-	named  bool
 }
 
 // begins tells when the loop's time begins, and on which queue it runs.
