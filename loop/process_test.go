@@ -262,7 +262,9 @@ func TestManyChildren(t *testing.T) {
 // A descriptor that cannot be one never reaches fork: -1 there means a closed descriptor, and what is beyond 32 bits another one.
 func TestS05NoDescriptor(t *testing.T) {
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		for _, fd := range []int{-1, -5, math.MaxInt32 + 1} {
+		beyond := math.MaxInt32
+		beyond++ // negative where an int has 32 bits
+		for _, fd := range []int{-1, -5, beyond} {
 			c := shell("true")
 			c.Extra = []loop.Stdio{loop.StdioPipe(), loop.StdioFD(fd)}
 			_, err := l.Start(c, func(loop.ExitState, error) { panic("called back without a child") })
