@@ -266,8 +266,10 @@ func (l *Loop) exited(o *op, res int32) {
 	case !p.ended:
 		var ended bool
 		if ended, err = p.reap(); err == nil && !ended {
-			l.submit(o)
-			return
+			if l.again(o) {
+				return
+			}
+			err = o.stopped()
 		}
 	}
 	if p.pidfd >= 0 {
@@ -307,9 +309,9 @@ func (l *Loop) askChildren() {
 	for p := all; p != nil; {
 		next := p.next
 		p.next = nil
+		p.ask()
 		if o := p.op.find(); o != nil && o.state == stateHeld {
 			p.next, l.children = l.children, p
-			p.ask()
 		}
 		p = next
 	}
