@@ -43,8 +43,10 @@ type FileWatcher struct {
 	buf   []byte
 	rest  []byte // of buf: read, and still to be reported
 	dirs  map[int32]*watched
-	adds  int // under way: who their events are of is not known yet
+	adds  int    // under way: who their events are of is not known yet
+	begun uint64 // counts adds
 	early []sys.FileEvent
+	gone  []dropped   // while adds are under way
 	found []FileEvent // in new directories, to be reported before what is read next
 }
 
@@ -54,6 +56,12 @@ type watched struct {
 	name      string
 	recursive bool
 	child     bool // of a recursive one, whose own watch tells of its end
+}
+
+// dropped is a name that was moved away or removed after so many adds had begun: what they find below it is no longer there.
+type dropped struct {
+	name  string
+	begun uint64
 }
 
 // NewFileWatcher returns a watcher of nothing. inotify_init1(2); elsewhere than on Linux it returns [ErrUnsupported].
@@ -206,7 +214,8 @@ func join(dir, name string) string {
 
 // Add watches a file, or a directory and its entries; fn may be nil. Recursive means all directories below as well, also those that are made later: of what is
 // in these by the time that they are watched, FileCreated is reported, perhaps twice. It is an operation because to look up
-// names may take a disk: inotify_add_watch(2) on a worker. Links are followed to name itself, not below it.
+// names may take a disk: inotify_add_watch(2) on a worker. Links are followed to name itself, not below it. A directory has one watch and one name: added
+// again by another name, it goes by that one.
 func (w *FileWatcher) Add(name string, recursive bool, fn DoneFunc) Op {
 	return w.add(name, recursive, false, func(added []*watched, _ []FileEvent, err error) {
 		if err != nil {
@@ -224,6 +233,8 @@ func (w *FileWatcher) add(name string, recursive, child bool, report func([]*wat
 	var found []FileEvent
 	fd := int(w.fd)
 	w.adds++
+	w.begun++
+	begun := w.begun
 	return w.l.call("FileWatcher.Add", &w.handle, fileLane, func() (err error) {
 		if !recursive {
 			number, err := sys.FileWatch(fd, name, false)
@@ -237,11 +248,18 @@ func (w *FileWatcher) add(name string, recursive, child bool, report func([]*wat
 	}, func(err error) {
 		w.adds--
 		for _, of := range added { // also of one that failed half way: Close ends them all
+			if w.leftMeanwhile(of.name, begun) {
+				_ = sys.FileUnwatch(fd, of.number)
+				continue
+			}
 			if was := w.dirs[of.number]; was != nil && was.name == of.name { // a directory has one watch, however often it is added
 				of.recursive = of.recursive || was.recursive
 				of.child = of.child || was.child
 			}
 			w.dirs[of.number] = of
+		}
+		if w.adds == 0 {
+			w.gone = nil
 		}
 		if child {
 			w.found = append(w.found, found...)
@@ -249,6 +267,16 @@ func (w *FileWatcher) add(name string, recursive, child bool, report func([]*wat
 		report(added, found, err)
 		w.stir()
 	})
+}
+
+// leftMeanwhile reports whether name was dropped since the add with that number began.
+func (w *FileWatcher) leftMeanwhile(name string, begun uint64) bool {
+	for _, d := range w.gone {
+		if d.begun >= begun && (name == d.name || strings.HasPrefix(name, join(d.name, ""))) {
+			return true
+		}
+	}
+	return false
 }
 
 // stir has events reported that waited for an Add.
@@ -309,7 +337,7 @@ func (w *FileWatcher) descend(name string) {
 	}).Unref()
 }
 
-// Remove ends the watch of name, and with a recursive one of all below it. Events that were read before may still come.
+// Remove ends the watch of name, and with a recursive one of all below it, of whatever else was added there too. Events that were read before may still come.
 func (w *FileWatcher) Remove(name string) error {
 	w.l.checkThread("FileWatcher")
 	if w.closing {
@@ -323,6 +351,9 @@ func (w *FileWatcher) Remove(name string) error {
 
 // drop ends the watch of name and of all below it.
 func (w *FileWatcher) drop(name string) (found bool) {
+	if w.adds > 0 {
+		w.gone = append(w.gone, dropped{name, w.begun})
+	}
 	below := join(name, "")
 	for number, of := range w.dirs {
 		if of.name == name || of.recursive && strings.HasPrefix(of.name, below) {

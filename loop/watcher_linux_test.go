@@ -281,3 +281,33 @@ func TestFileWatcherPanic(t *testing.T) {
 		require.Equal(t, []string{"0", "1", "2"}, names)
 	})
 }
+
+// A directory that is moved away while it is about to be watched is not told of by its old name.
+func TestFileWatcherMovedWhileItIsAdded(t *testing.T) {
+	forEachQueueWith(t, loop.Options{}, func(t *testing.T, l *loop.Loop) {
+		root, away := t.TempDir(), t.TempDir()
+		s := watchFiles(t, l)
+		s.add(t, root, true)
+		for i := range 50 {
+			sub, gone := filepath.Join(root, fmt.Sprint(i)), filepath.Join(away, fmt.Sprint(i))
+			require.NoError(t, os.Mkdir(sub, 0o700))
+			if i%2 == 0 {
+				s.await(t, sub, loop.FileCreated) // its watch is under way, or there
+			}
+			require.NoError(t, os.Rename(sub, gone))
+			s.await(t, sub, loop.FileRenamed)
+		}
+		require.NoError(t, os.Mkdir(filepath.Join(root, "last"), 0o700))
+		write(t, filepath.Join(root, "last", "file"), "")
+		s.await(t, filepath.Join(root, "last", "file"), loop.FileCreated) // all Adds before it have reported
+		before := len(s.events)
+		for i := range 50 {
+			write(t, filepath.Join(away, fmt.Sprint(i), "file"), "")
+		}
+		write(t, filepath.Join(root, "last", "end"), "")
+		s.await(t, filepath.Join(root, "last", "end"), loop.FileCreated)
+		for _, e := range s.events[before:] {
+			require.Contains(t, e.Name, filepath.Join(root, "last"))
+		}
+	})
+}
