@@ -25,7 +25,8 @@ const (
 	liburing   = "c-liburing"
 	giouring   = "giouring"
 	segments   = "ours-segments"
-	mmsg       = "c-mmsg" // epoll, recvmmsg, sendmmsg
+	eventfd    = "ours-uring-eventfd" // wakes another loop as any goroutine may
+	mmsg       = "c-mmsg"             // epoll, recvmmsg, sendmmsg
 )
 
 var (
@@ -136,6 +137,7 @@ func microContestants() []Contestant {
 		{Group: "micro", Name: epoll, Program: ours, Args: onEpoll},
 		{Group: "micro", Name: "ours-ring", Program: ours, Args: []string{"-work", "ringnop"}},
 		{Group: "micro", Name: segments, Program: ours, Args: []string{"-backend", "uring", "-work", "segments"}},
+		{Group: "micro", Name: eventfd, Program: ours, Args: []string{"-backend", "uring", "-work", "crosswake"}},
 		{Group: "micro", Name: liburing, Program: cProgram("nop", needLiburing)},
 		{Group: "micro", Name: "std", Program: std},
 		{Group: "micro", Name: "c-libuv", Program: uv},

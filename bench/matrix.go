@@ -189,6 +189,8 @@ func microCells() []Cell {
 		microCell("timers", "timers/pair", "timers", timers),
 		microCell("timers", "timers/fire", "fire", timers),
 		microCell("post", "post", "post", timers),
+		microCell("crosspost", "crosspost", "crosspost", []string{uring, uringAgain, eventfd, epoll, "std", "c-libuv"}),
+		microCell("spawn", "spawn/8", "spawn", timers),
 		microCell("names", "names/64", "names", []string{uring, epoll, "std"}),
 		microCell("send", "send", "send", []string{uring, uringAgain, epoll, segments, "std"}),
 	}

@@ -146,6 +146,21 @@ var scenarios = []Scenario{
 		Baselines: []string{"std", "c-libuv"},
 	},
 	{
+		Name: "crosspost", Title: "Posts from loop to loop", Group: "micro", Driver: alone, Op: "trip", Rank: "cpu_us",
+		Text: "Two loops on two threads, each kept on a core of its own, post to each other in turns, and sleep in between. A trip is there and back. ours-uring sends a message " +
+			"from ring to ring (PostTo), ours-uring-eventfd writes to the other's eventfd (Post); std is two goroutines that are " +
+			"locked to such threads, with channels.",
+		Columns:   []string{"rate", "cpu_us", "split", "syscalls", "enters", "ctx", "allocs"},
+		Baselines: []string{"std", "c-libuv"},
+	},
+	{
+		Name: "spawn", Title: "Children", Group: "micro", Driver: alone, Op: "child", Rank: "cpu_us",
+		Text: "Start /bin/true and wait until it has ended, 8 of them under way. The CPU time is the parent's alone: what a child does, from its first " +
+			"instruction and before it runs its program, is its own. System calls are those of both. std is os/exec, from 8 goroutines.",
+		Columns:   []string{"rate", "cpu_us", "split", "syscalls", "ctx", "allocs"},
+		Baselines: []string{"std", "c-libuv"},
+	},
+	{
 		Name: "names", Title: "Look-ups", Group: "names", Driver: alone, Op: "answer", Rank: "cpu_us",
 		Text:      "64 look-ups of IPv4 addresses under way, from a dnsmasq on the same machine. std is Go's own resolver, from 64 goroutines.",
 		Columns:   []string{"rate", "cpu_us", "split", "syscalls", "ctx", "allocs"},

@@ -15,15 +15,18 @@ var (
 
 func main() {
 	micro.Main(micro.Works{
-		"nop":      nop,
-		"ringnop":  ringNop,
-		"timers":   timers,
-		"reach":    reach,
-		"fire":     fire,
-		"post":     post,
-		"send":     send,
-		"segments": segments,
-		"names":    names,
+		"nop":       nop,
+		"ringnop":   ringNop,
+		"timers":    timers,
+		"reach":     reach,
+		"fire":      fire,
+		"post":      post,
+		"crosspost": crosspost,
+		"crosswake": crosswake,
+		"send":      send,
+		"segments":  segments,
+		"names":     names,
+		"spawn":     spawn,
 	}, func(flags *flag.FlagSet) {
 		flags.StringVar(&backend, "backend", "auto", "auto, uring, epoll or poll")
 		flags.BoolVar(&sleeps, "sleeps", false, "post: the loop sleeps when it has run everything, instead of being busy otherwise")

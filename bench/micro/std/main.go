@@ -1,5 +1,5 @@
 // Std runs the micro workloads on the standard library: timers of package time, posts through a channel, Go's own resolver, datagrams of
-// package net.
+// package net, children of package os/exec.
 package main
 
 import (
@@ -11,7 +11,15 @@ import (
 )
 
 func main() {
-	micro.Main(micro.Works{"timers": timers, "fire": fire, "post": post, "names": names, "send": send}, nil)
+	micro.Main(micro.Works{
+		"timers":    timers,
+		"fire":      fire,
+		"post":      post,
+		"crosspost": crosspost,
+		"names":     names,
+		"send":      send,
+		"spawn":     spawn,
+	}, nil)
 }
 
 func timers(o *micro.Options) error {

@@ -1,6 +1,7 @@
-// uvmicro is what libuv's timers and its wake-up from another thread cost.
+// uvmicro is what libuv's timers, its wake-ups from other threads and its children cost.
 #include "bench.h"
 
+#include <sched.h>
 #include <uv.h>
 
 enum {
@@ -8,6 +9,7 @@ enum {
 	PAIRS = 64,       // between two looks at the clock
 	FIRING = 10000,   // timers of -work fire
 	QUEUED = 1024,    // items of -work post that may wait
+	CHILDREN = 8,     // of -work spawn, under way
 };
 
 static uv_loop_t *loop;
@@ -130,11 +132,105 @@ static void work_post(double seconds) {
 	run_loop(seconds);
 }
 
+static uv_async_t there, back;
+static cpu_set_t cores; // that the program was started with
+
+// pin keeps the calling thread on the nth core.
+static void pin(int n) {
+	n %= CPU_COUNT(&cores);
+	for (int core = 0; core < CPU_SETSIZE; core++) {
+		if (!CPU_ISSET(core, &cores) || n-- > 0)
+			continue;
+		cpu_set_t one;
+		CPU_ZERO(&one);
+		CPU_SET(core, &one);
+		check(sched_setaffinity(0, sizeof one, &one), "sched_setaffinity");
+		return;
+	}
+}
+
+static void on_there(uv_async_t *handle) {
+	(void)handle;
+	check_uv(uv_async_send(&back), "uv_async_send");
+}
+
+static void on_back(uv_async_t *handle) {
+	(void)handle;
+	ops++;
+	check_uv(uv_async_send(&there), "uv_async_send");
+}
+
+static void run_far(void *far) {
+	pin(1);
+	uv_run(far, UV_RUN_DEFAULT);
+}
+
+// work_crosspost has two loops wake each other in turns, each on a core of its own. A trip there and back is one operation.
+static void work_crosspost(double seconds) {
+	static uv_loop_t far;
+	static uv_thread_t thread;
+	if (back.loop == NULL) {
+		check(sched_getaffinity(0, sizeof cores, &cores), "sched_getaffinity");
+		pin(0);
+		check_uv(uv_loop_init(&far), "uv_loop_init");
+		check_uv(uv_async_init(&far, &there, on_there), "uv_async_init");
+		check_uv(uv_async_init(loop, &back, on_back), "uv_async_init");
+		check_uv(uv_thread_create(&thread, run_far, &far), "uv_thread_create");
+		check_uv(uv_async_send(&there), "uv_async_send");
+	}
+	run_loop(seconds);
+}
+
+static int over; // no more children
+
+static void on_ended(uv_process_t *child, int64_t status, int signal);
+
+static void spawn(uv_process_t *child) {
+	char *arguments[] = {"/bin/true", NULL};
+	uv_process_options_t options = {.exit_cb = on_ended, .file = arguments[0], .args = arguments};
+	check_uv(uv_spawn(loop, child, &options), "uv_spawn");
+}
+
+static void on_closed(uv_handle_t *handle) {
+	if (!over)
+		spawn((uv_process_t *)handle);
+}
+
+static void on_ended(uv_process_t *child, int64_t status, int signal) {
+	if (status != 0 || signal != 0) {
+		fprintf(stderr, "uvmicro: a child ended with %lld, signal %d\n", (long long)status, signal);
+		exit(EXIT_FAILURE);
+	}
+	ops++;
+	uv_close((uv_handle_t *)child, on_closed);
+}
+
+// work_spawn starts a child whenever one has ended.
+static void work_spawn(double seconds) {
+	static uv_process_t children[CHILDREN];
+	for (int i = 0; i < CHILDREN && children[i].loop == NULL; i++)
+		spawn(&children[i]);
+	run_loop(seconds);
+}
+
+// end_spawn waits for the last ones.
+static void end_spawn(void) {
+	over = 1;
+	uv_run(loop, UV_RUN_DEFAULT);
+}
+
 int main(int argc, char **argv) {
 	static const struct {
 		const char *name;
 		void (*run)(double seconds);
-	} works[] = {{"timers", work_timers}, {"fire", work_fire}, {"post", work_post}};
+		void (*end)(void);
+	} works[] = {
+		{"timers", work_timers, NULL},
+		{"fire", work_fire, NULL},
+		{"post", work_post, NULL},
+		{"crosspost", work_crosspost, NULL},
+		{"spawn", work_spawn, end_spawn},
+	};
 	const char *name = flag_value(argc, argv, "-work", "");
 	loop = uv_default_loop();
 	for (size_t i = 0; i < sizeof works / sizeof *works; i++) {
@@ -146,8 +242,10 @@ int main(int argc, char **argv) {
 		works[i].run(flag_seconds(argc, argv, "-duration", "2s"));
 		struct sample to = take_sample();
 		print_result(ops, &from, &to);
+		if (works[i].end != NULL)
+			works[i].end();
 		return EXIT_SUCCESS;
 	}
-	fprintf(stderr, "usage: uvmicro -work timers|fire|post -duration 2s -warmup 0.3s\n");
+	fprintf(stderr, "usage: uvmicro -work timers|fire|post|crosspost|spawn -duration 2s -warmup 0.3s\n");
 	return EXIT_FAILURE;
 }

@@ -1,14 +1,17 @@
 // Package micro is what the programs for the smallest workloads have in common: how much they do, the window in which it
 // is measured, and their flags.
 //
-//	nop      no-ops through io_uring, Batch of them in each turn
-//	timers   a Stop and a Reset of one timer out of Live, taken at random
-//	reach    what of timers is no work of theirs, for comparison
-//	fire     Firing timers that are due every millisecond, which is more than a thread can do: the rate is what counts
-//	send     datagrams of Datagram bytes over the loopback interface, Burst of them at a time, to a socket that nobody reads
-//	segments the same, a burst with one call
-//	post     functions handed from one goroutine to another, at most UnderWay of them at a time
-//	names    look-ups of IPv4 addresses, Asking of them under way, from a dnsmasq beside the program
+//	nop       no-ops through io_uring, Batch of them in each turn
+//	timers    a Stop and a Reset of one timer out of Live, taken at random
+//	reach     what of timers is no work of theirs, for comparison
+//	fire      Firing timers that are due every millisecond, which is more than a thread can do: the rate is what counts
+//	send      datagrams of Datagram bytes over the loopback interface, Burst of them at a time, to a socket that nobody reads
+//	segments  the same, a burst with one call
+//	post      functions handed from one goroutine to another, at most UnderWay of them at a time
+//	crosspost functions handed from one loop to another and back, one at a time
+//	crosswake the same with the post that any goroutine may make
+//	names     look-ups of IPv4 addresses, Asking of them under way, from a dnsmasq beside the program
+//	spawn     children that end at once, Children of them under way
 package micro
 
 import (
@@ -31,6 +34,8 @@ const (
 	UnderWay = 1024
 	Burst    = 48
 	Datagram = 1200
+	Children = 8
+	Child    = "/bin/true"
 )
 
 // Options are the flags of every program.
