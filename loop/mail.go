@@ -1,6 +1,7 @@
 package loop
 
 import (
+	"runtime"
 	"sync/atomic"
 	"time"
 
@@ -16,6 +17,9 @@ type mail struct {
 
 func (m *mail) open(q Queue) {
 	m.fd = -1
+	if runtime.GOMAXPROCS(0) == 1 {
+		return // a wake that the ring does not count would let the loop nap on while the other needs the processor
+	}
 	if r, ok := q.(*ring.Ring); ok && r.Features().Supports(ring.OpMsgRing) {
 		m.fd = r.FD()
 	}
@@ -29,7 +33,7 @@ func (m *mail) await(limit time.Duration) {
 }
 
 // PostTo is [Loop.Post] to another loop for a callback of this one. If other sleeps, and both are on io_uring, a message from ring to ring
-// wakes it (IORING_OP_MSG_RING), which leaves with this loop's next submission; Post would make a system call for it. It belongs to
+// wakes it (IORING_OP_MSG_RING, Linux 5.18), which leaves with this loop's next submission; Post would write to an eventfd. Else it is Post. It belongs to
 // the loop's goroutine.
 func (l *Loop) PostTo(other *Loop, fn func()) error {
 	l.checkThread("PostTo")
