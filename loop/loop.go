@@ -253,6 +253,7 @@ func (l *Loop) enter() error {
 // leave runs on return, on a panic and on runtime.Goexit alike.
 func (l *Loop) leave() {
 	l.phase(phaseOutside)
+	l.publish()
 	l.life.Lock()
 	defer l.life.Unlock()
 	l.running = false
@@ -290,7 +291,9 @@ func (l *Loop) turn(limit time.Duration) error {
 		l.UpdateNow()
 		l.runTimers()
 	}
-	l.publish()
+	if l.count.totals[turns]%publishEvery == 0 {
+		l.publish()
+	}
 	return nil
 }
 
@@ -375,7 +378,11 @@ func (l *Loop) dispatch() {
 		if !c.More() {
 			o.state = stateHeld
 		}
-		l.deliver(o, c)
+		if l.observer == nil {
+			l.complete(o, c)
+		} else {
+			l.deliver(o, c)
+		}
 		l.settleTurn()
 	}
 }

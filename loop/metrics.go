@@ -71,12 +71,14 @@ func (m Metrics) Utilization() float64 {
 	return 1 - float64(m.Idle)/float64(m.Elapsed)
 }
 
-// counters are plain numbers while a turn lasts. At its end those that have changed are published, so that an operation
-// costs no atomic instruction.
+// publishEvery is after how many turns the counters are published. An atomic store costs as much as dispatching a completion.
+const publishEvery = 64
+
+// counters are plain numbers of the loop's goroutine, published now and then, and when somebody asks while the loop sleeps: an operation costs no
+// atomic instruction.
 type counters struct {
 	totals            [totalCount]uint64
 	started, finished [kindCount]uint64
-	touched           uint64 // the kinds whose numbers have changed, bit by bit
 
 	public struct {
 		totals            [totalCount]atomic.Uint64
@@ -98,27 +100,18 @@ const (
 	totalCount
 )
 
-func (c *counters) start(k kind) {
-	c.started[k]++
-	c.touched |= 1 << k
-}
-
-func (c *counters) finish(k kind) {
-	c.finished[k]++
-	c.touched |= 1 << k
-}
-
 // publish makes the numbers readable from any goroutine.
 func (c *counters) publish() {
-	for i, n := range c.totals {
-		if c.public.totals[i].Load() != n {
-			c.public.totals[i].Store(n)
+	publishAll(c.public.totals[:], c.totals[:])
+	publishAll(c.public.started[:], c.started[:])
+	publishAll(c.public.finished[:], c.finished[:])
+}
+
+func publishAll(public []atomic.Uint64, numbers []uint64) {
+	for i, n := range numbers {
+		if public[i].Load() != n {
+			public[i].Store(n)
 		}
-	}
-	for ; c.touched != 0; c.touched &= c.touched - 1 {
-		k := bits.TrailingZeros64(c.touched)
-		c.public.started[k].Store(c.started[k])
-		c.public.finished[k].Store(c.finished[k])
 	}
 }
 
@@ -128,10 +121,13 @@ type overflowing interface{ Overflows() uint64 }
 // working is a queue with workers of its own.
 type working interface{ Load() (waiting, running int) }
 
-// Metrics returns a snapshot. It may be called from any goroutine; from another than the loop's it shows the state at the end of the last turn.
+// Metrics returns a snapshot. It may be called from any goroutine. On another than the loop's, a loop that sleeps is woken to say how it stands; one that
+// turns said so in one of its last 64 turns.
 func (l *Loop) Metrics() Metrics {
 	if owner := l.thread.Load(); owner != 0 && owner == sys.ThreadID() {
 		l.publish()
+	} else if l.asleep.Load() {
+		l.havePublished()
 	}
 	c := &l.count.public
 	m := Metrics{
@@ -170,7 +166,22 @@ func (l *Loop) laneLoad(n lane) (waiting, running int, used bool) {
 
 var _ working = (*fallback.Queue)(nil)
 
-// publish is the end of a turn for the metrics.
+// havePublished wakes the loop to publish its counters, and waits for that. Not for ever: a loop that is embedded sleeps until a foreign one turns it.
+func (l *Loop) havePublished() {
+	done := make(chan struct{})
+	if l.Post(func() { l.publish(); close(done) }) != nil {
+		return
+	}
+	patience := time.NewTimer(100 * time.Millisecond)
+	defer patience.Stop()
+	select {
+	case <-done:
+	case <-l.gone:
+	case <-patience.C:
+	}
+}
+
+// publish makes the counters readable from any goroutine.
 func (l *Loop) publish() {
 	if l.overflowing != nil {
 		l.count.totals[overflows] = l.overflowing.Overflows()

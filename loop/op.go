@@ -109,7 +109,7 @@ const (
 	kindReadDir
 	kindSendFile // queued on its Conn, never pushed itself
 	kindRecvFile
-	kindCount // at most 64: see counters.touched
+	kindCount
 )
 
 var kindNames = [...]string{

@@ -22,7 +22,7 @@ func (l *Loop) start(k kind, h *handle, fn any) *op {
 		h.ops++
 	}
 	l.refs++
-	l.count.start(k)
+	l.count.started[k]++
 	if l.observed {
 		l.recordStart(o)
 	}
@@ -37,7 +37,7 @@ func (l *Loop) internal(k kind, h *handle) *op {
 		o.h = h
 		h.ops++
 	}
-	l.count.start(k)
+	l.count.started[k]++
 	return o
 }
 
@@ -68,7 +68,7 @@ func (l *Loop) retire(o *op) {
 	if !o.unref {
 		l.refs--
 	}
-	l.count.finish(o.kind)
+	l.count.finished[o.kind]++
 	if x := o.extra; x != nil {
 		if x.began > 0 {
 			l.observer.tracer.operation(o, time.Since(l.origin))
