@@ -38,6 +38,7 @@ func (l *Loop) doze() (fd int, err error) {
 	l.submitAll()
 	l.files = 0
 	l.count.totals[enters]++
+	l.mail.forget()
 	l.asleep.Store(true)
 	if fd, err = q.Doze(); err != nil {
 		l.asleep.Store(false)

@@ -309,6 +309,7 @@ func (l *Loop) poll(limit time.Duration) error {
 		}
 	}
 	if timeout != 0 {
+		l.mail.forget()
 		// A poster that sees asleep wakes the queue; one that came before is seen here.
 		l.asleep.Store(true)
 		if l.posts.waiting() || l.interrupted() {

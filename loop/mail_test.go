@@ -1,10 +1,13 @@
 package loop_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/proactor-go/proactor/loop"
@@ -121,6 +124,25 @@ func TestPostToWhileClosing(t *testing.T) {
 			<-stopped
 			require.Equal(t, accepted, ran)
 		}
+	})
+}
+
+// A message on its way, from a loop whose callback takes long, holds up nobody else who wakes the same loop.
+func TestPostToHoldsUpNoOtherPost(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		other, stop := second(t, columnOf(t))
+		defer stop()
+		time.Sleep(20 * time.Millisecond) // the other sleeps
+		l.Immediate(func() {
+			require.NoError(t, l.PostTo(other, func() {}))
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			assert.NoError(t, other.Await(ctx, func(done loop.DoneFunc) loop.Op {
+				done(nil)
+				return loop.Op{}
+			}))
+		})
+		require.NoError(t, l.Run())
 	})
 }
 
