@@ -41,7 +41,7 @@ func (m *mail) await(limit time.Duration) {
 // the loop's goroutine.
 func (l *Loop) PostTo(other *Loop, fn func()) error {
 	l.checkThread("PostTo")
-	if l.mail.fd < 0 || other.mail.fd < 0 || l == other || l.shut {
+	if l.mail.fd < 0 || other.mail.fd < 0 || l == other || l.shut || !l.running { // outside of Run no submission is sure to follow
 		return other.Post(fn)
 	}
 	other.mail.coming.Add(1) // before the post: once that is accepted, other waits for what may follow

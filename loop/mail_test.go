@@ -146,6 +146,25 @@ func TestPostToHoldsUpNoOtherPost(t *testing.T) {
 	})
 }
 
+// Outside of Run there is no submission that a message would leave with.
+func TestPostToOutsideOfRun(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		other, stop := second(t, columnOf(t))
+		defer stop()
+		for range 2 {
+			time.Sleep(20 * time.Millisecond) // the other sleeps
+			arrived := make(chan struct{})
+			require.NoError(t, l.PostTo(other, func() { close(arrived) }))
+			select {
+			case <-arrived:
+			case <-time.After(10 * time.Second):
+				t.Fatal("the post waits for a turn that may never come")
+			}
+			require.NoError(t, l.Poll())
+		}
+	})
+}
+
 // A wake by message against one by eventfd: two loops that have nothing else to do, and take turns.
 func BenchmarkPostTo(b *testing.B) {
 	for _, c := range columns {
