@@ -18,13 +18,18 @@ import (
 // is none, and the error is [ErrUnsupported].
 func (l *Loop) FD() (fd int, err error) {
 	err = l.run(func() error {
+		was := l.embedded
 		l.embedded = true
-		fd, err = l.doze()
+		if fd, err = l.doze(); err != nil {
+			l.embedded = was
+		}
 		return err
 	})
-	if err != nil {
-		l.embedded = false
+	switch {
+	case err != nil: // refused within Run, where it changes nothing
 		return -1, err
+	case l.shut: // it found the loop closing, and closed it
+		return -1, ErrClosed
 	}
 	return fd, nil
 }
