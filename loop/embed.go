@@ -56,6 +56,7 @@ func (l *Loop) doze() (fd int, err error) {
 	if l.ready.len > 0 || l.posts.waiting() || l.interrupted() {
 		_ = l.queue.Wake()
 	}
+	l.dozing = true
 	return fd, nil
 }
 

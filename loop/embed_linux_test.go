@@ -210,6 +210,37 @@ func (f *foreignLoop) readable(t *testing.T) bool {
 	}
 }
 
+// After a callback that panicked the descriptor tells of what comes as before.
+func TestEmbeddedPanic(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		f := embed(t, l)
+		if f == nil {
+			return
+		}
+		l.Ref()
+		defer l.Unref()
+		ticked, posted := false, false
+		l.Immediate(func() {
+			l.NextTick(func() { ticked = true })
+			panic("callback")
+		})
+		require.PanicsWithValue(t, "callback", func() { _ = l.Poll() })
+		require.True(t, f.readable(t), "of the tick that is left nobody is told")
+		require.NoError(t, l.Poll())
+		require.True(t, ticked)
+
+		l.Immediate(func() { panic("callback") })
+		require.PanicsWithValue(t, "callback", func() { _ = l.Poll() })
+		set := []unix.PollFd{{Fd: int32(f.fd), Events: unix.POLLIN}}
+		_, _ = unix.Poll(set, 0)
+		go func() { _ = l.Post(func() { posted = true }) }()
+		for !posted {
+			require.True(t, f.readable(t), "of the post nobody is told")
+			require.NoError(t, l.Poll())
+		}
+	})
+}
+
 // A refused FD changes nothing.
 func TestEmbeddedFDInACallback(t *testing.T) {
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {

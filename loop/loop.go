@@ -71,6 +71,7 @@ type Loop struct {
 
 	running  bool // bound thread only
 	embedded bool // FD was called: between two runs a foreign loop waits
+	dozing   bool // and is told of what comes
 
 	// life guards what Close from another goroutine must know.
 	life struct {
@@ -193,6 +194,7 @@ func (l *Loop) run(turns func() error) error {
 		return err
 	}
 	defer l.leave()
+	l.dozing = false
 	l.phase(phaseTimers)
 	l.UpdateNow()
 	l.drainTicks()
@@ -253,6 +255,11 @@ func (l *Loop) enter() error {
 // leave runs on return, on a panic and on runtime.Goexit alike.
 func (l *Loop) leave() {
 	l.phase(phaseOutside)
+	if l.embedded && !l.dozing && !l.shut { // left by a panic: the foreign loop is to be told of what is left, and of what comes
+		if _, err := l.doze(); err == nil {
+			_ = l.queue.Wake()
+		}
+	}
 	l.life.Lock()
 	defer l.life.Unlock()
 	l.running = false
