@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -256,5 +257,34 @@ func TestFileWatcherPanic(t *testing.T) {
 			}()
 		}
 		require.Equal(t, []string{"0", "1", "2"}, names)
+	})
+}
+
+// A callback of Add that panics holds back no event that had to wait for it.
+func TestFileWatcherPanicInAdd(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		root := t.TempDir()
+		for i := range 1500 { // to be added these take a while
+			require.NoError(t, os.Mkdir(filepath.Join(root, fmt.Sprint("d", i)), 0o700))
+		}
+		s := watchFiles(t, l)
+		panicked, n := false, 0
+		s.w.Add(root, true, func(error) { panic("callback") })
+		for !panicked {
+			if n < 5 { // the first of which may come before the watch
+				n++
+				time.Sleep(time.Millisecond)
+				write(t, filepath.Join(root, fmt.Sprint("f", n)), "")
+			}
+			func() {
+				defer func() { panicked = recover() != nil }()
+				require.NoError(t, l.Poll())
+			}()
+		}
+		l.After(5*time.Second, func() { s.watch.Cancel() })
+		for last := filepath.Join(root, fmt.Sprint("f", n)); !s.has(last, loop.FileCreated); {
+			require.NoError(t, s.err, "an event waits")
+			require.NoError(t, l.RunOnce())
+		}
 	})
 }
