@@ -19,13 +19,18 @@ import (
 // is none, and the error matches [errors.ErrUnsupported].
 func (l *Loop) FD() (fd int, err error) {
 	err = l.run(func() error {
+		was := l.embedded
 		l.embedded = true
-		fd, err = l.doze()
+		if fd, err = l.doze(); err != nil {
+			l.embedded = was
+		}
 		return err
 	})
-	if err != nil {
-		l.embedded = false
+	switch {
+	case err != nil: // refused within Run, where it changes nothing
 		return -1, err
+	case l.shut: // it found the loop closing, and closed it
+		return -1, ErrClosed
 	}
 	return fd, nil
 }
@@ -39,6 +44,7 @@ func (l *Loop) doze() (fd int, err error) {
 	l.submitAll()
 	l.files = 0
 	l.count.totals[enters]++
+	l.mail.forget()
 	l.asleep.Store(true)
 	if fd, err = q.Doze(); err != nil {
 		l.asleep.Store(false)
@@ -51,6 +57,7 @@ func (l *Loop) doze() (fd int, err error) {
 	if l.ready.len > 0 || l.posts.waiting() || l.interrupted() {
 		_ = l.queue.Wake()
 	}
+	l.dozing = true
 	return fd, nil
 }
 

@@ -196,3 +196,83 @@ func TestEmbeddedThenRun(t *testing.T) {
 		require.NoError(t, l.Poll())
 	})
 }
+
+// readable waits for the descriptor with a limit.
+func (f *foreignLoop) readable(t *testing.T) bool {
+	t.Helper()
+	set := []unix.PollFd{{Fd: int32(f.fd), Events: unix.POLLIN}}
+	for {
+		n, err := unix.Poll(set, 10_000)
+		if err != unix.EINTR {
+			require.NoError(t, err)
+			return n == 1
+		}
+	}
+}
+
+// After a callback that panicked the descriptor tells of what comes as before.
+func TestEmbeddedPanic(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		f := embed(t, l)
+		if f == nil {
+			return
+		}
+		l.Ref()
+		defer l.Unref()
+		ticked, posted := false, false
+		l.Immediate(func() {
+			l.NextTick(func() { ticked = true })
+			panic("callback")
+		})
+		require.PanicsWithValue(t, "callback", func() { _ = l.Poll() })
+		require.True(t, f.readable(t), "of the tick that is left nobody is told")
+		require.NoError(t, l.Poll())
+		require.True(t, ticked)
+
+		l.Immediate(func() { panic("callback") })
+		require.PanicsWithValue(t, "callback", func() { _ = l.Poll() })
+		set := []unix.PollFd{{Fd: int32(f.fd), Events: unix.POLLIN}}
+		_, _ = unix.Poll(set, 0)
+		go func() { _ = l.Post(func() { posted = true }) }()
+		for !posted {
+			require.True(t, f.readable(t), "of the post nobody is told")
+			require.NoError(t, l.Poll())
+		}
+	})
+}
+
+// A refused FD changes nothing.
+func TestEmbeddedFDInACallback(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		f := embed(t, l)
+		if f == nil {
+			return
+		}
+		l.Ref()
+		defer l.Unref()
+		l.Immediate(func() {
+			fd, err := l.FD()
+			require.Equal(t, -1, fd)
+			require.ErrorIs(t, err, loop.ErrRunning)
+		})
+		require.NoError(t, l.Poll())
+		posted := false
+		go func() { _ = l.Post(func() { posted = true }) }()
+		for !posted {
+			require.True(t, f.readable(t), "of the post nobody is told")
+			require.NoError(t, l.Poll())
+		}
+	})
+}
+
+// A loop that FD finds closing, because a callback panicked in Close, has no descriptor any more.
+func TestEmbeddedFDWhileClosing(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		var p *loop.Pending
+		p = l.NewOp(func() { p.Finish(loop.ErrCanceled) }, func(error) { panic("callback") })
+		require.PanicsWithValue(t, "callback", func() { _ = l.Close() })
+		fd, err := l.FD()
+		require.ErrorIs(t, err, loop.ErrClosed)
+		require.Equal(t, -1, fd)
+	})
+}

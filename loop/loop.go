@@ -71,6 +71,7 @@ type Loop struct {
 
 	running  bool // bound thread only
 	embedded bool // FD was called: between two runs a foreign loop waits
+	dozing   bool // and is told of what comes
 
 	// life guards what Close from another goroutine must know.
 	life struct {
@@ -193,6 +194,7 @@ func (l *Loop) run(turns func() error) error {
 		return err
 	}
 	defer l.leave()
+	l.dozing = false
 	l.phase(phaseTimers)
 	l.UpdateNow()
 	l.drainTicks()
@@ -254,6 +256,11 @@ func (l *Loop) enter() error {
 func (l *Loop) leave() {
 	l.phase(phaseOutside)
 	l.publish()
+	if l.embedded && !l.dozing && !l.shut { // left by a panic: the foreign loop is to be told of what is left, and of what comes
+		if _, err := l.doze(); err == nil {
+			_ = l.queue.Wake()
+		}
+	}
 	l.life.Lock()
 	defer l.life.Unlock()
 	l.running = false
@@ -312,6 +319,7 @@ func (l *Loop) poll(limit time.Duration) error {
 		}
 	}
 	if timeout != 0 {
+		l.mail.forget()
 		// A poster that sees asleep wakes the queue; one that came before is seen here.
 		l.asleep.Store(true)
 		if l.posts.waiting() || l.interrupted() {

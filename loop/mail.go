@@ -10,9 +10,10 @@ import (
 
 // mail is what messages between the rings of two loops take.
 type mail struct {
-	fd      int          // of the ring, or -1 if the queue is none; it does not change
-	coming  atomic.Int32 // messages that other loops have under way to this one: its descriptor must not be closed before they are there
-	sending int          // messages of this one that have no completion yet
+	fd      int                  // of the ring, or -1 if the queue is none; it does not change
+	coming  atomic.Int32         // messages that other loops have under way to this one: its descriptor must not be closed before they are there
+	sending int                  // messages of this one that have no completion yet
+	caller  atomic.Pointer[Loop] // whose message is to wake this one, since it last went to sleep
 }
 
 func (m *mail) open(q Queue) {
@@ -22,6 +23,13 @@ func (m *mail) open(q Queue) {
 	}
 	if r, ok := q.(*ring.Ring); ok && r.Features().Supports(ring.OpMsgRing) {
 		m.fd = r.FD()
+	}
+}
+
+// forget comes before the loop announces its sleep: who called it before may have to call again.
+func (m *mail) forget() {
+	if m.caller.Load() != nil {
+		m.caller.Store(nil)
 	}
 }
 
@@ -37,7 +45,7 @@ func (m *mail) await(limit time.Duration) {
 // the loop's goroutine.
 func (l *Loop) PostTo(other *Loop, fn func()) error {
 	l.checkThread("PostTo")
-	if l.mail.fd < 0 || other.mail.fd < 0 || l == other || l.shut {
+	if l.mail.fd < 0 || other.mail.fd < 0 || l == other || l.shut || !l.running { // outside of Run no submission is sure to follow
 		return other.Post(fn)
 	}
 	other.mail.coming.Add(1) // before the post: once that is accepted, other waits for what may follow
@@ -45,10 +53,12 @@ func (l *Loop) PostTo(other *Loop, fn func()) error {
 		other.mail.coming.Add(-1)
 		return err
 	}
-	if !other.asleep.Load() || !other.asleep.CompareAndSwap(true, false) {
+	// It stays asleep for all others: their wake must not depend on when this loop submits. What it called before will wake it still.
+	if !other.asleep.Load() || other.mail.caller.Load() == l {
 		other.mail.coming.Add(-1)
 		return nil
 	}
+	other.mail.caller.Store(l)
 	o := l.internal(kindMessage, nil)
 	o.unref = false
 	l.refs++

@@ -1,10 +1,13 @@
 package loop_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"testing"
+	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/proactor-go/proactor/loop"
@@ -120,6 +123,44 @@ func TestPostToWhileClosing(t *testing.T) {
 			require.NoError(t, l.Run())
 			<-stopped
 			require.Equal(t, accepted, ran)
+		}
+	})
+}
+
+// A message on its way, from a loop whose callback takes long, holds up nobody else who wakes the same loop.
+func TestPostToHoldsUpNoOtherPost(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		other, stop := second(t, columnOf(t))
+		defer stop()
+		time.Sleep(20 * time.Millisecond) // the other sleeps
+		l.Immediate(func() {
+			require.NoError(t, l.PostTo(other, func() {}))
+			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			defer cancel()
+			assert.NoError(t, other.Await(ctx, func(done loop.DoneFunc) loop.Op {
+				done(nil)
+				return loop.Op{}
+			}))
+		})
+		require.NoError(t, l.Run())
+	})
+}
+
+// Outside of Run there is no submission that a message would leave with.
+func TestPostToOutsideOfRun(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		other, stop := second(t, columnOf(t))
+		defer stop()
+		for range 2 {
+			time.Sleep(20 * time.Millisecond) // the other sleeps
+			arrived := make(chan struct{})
+			require.NoError(t, l.PostTo(other, func() { close(arrived) }))
+			select {
+			case <-arrived:
+			case <-time.After(10 * time.Second):
+				t.Fatal("the post waits for a turn that may never come")
+			}
+			require.NoError(t, l.Poll())
 		}
 	})
 }

@@ -264,8 +264,8 @@ func (w *FileWatcher) add(name string, recursive, child bool, report func([]*wat
 		if child {
 			w.found = append(w.found, found...)
 		}
+		defer w.stir() // after the report, which may find more, or panic
 		report(added, found, err)
-		w.stir()
 	})
 }
 

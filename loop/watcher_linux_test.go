@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -308,6 +309,34 @@ func TestFileWatcherMovedWhileItIsAdded(t *testing.T) {
 		s.await(t, filepath.Join(root, "last", "end"), loop.FileCreated)
 		for _, e := range s.events[before:] {
 			require.Contains(t, e.Name, filepath.Join(root, "last"))
+		}
+	})
+}
+
+// A callback of Add that panics holds back no event that had to wait for it.
+func TestFileWatcherPanicInAdd(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		root := t.TempDir()
+		for i := range 1500 { // to be added these take a while
+			require.NoError(t, os.Mkdir(filepath.Join(root, fmt.Sprint("d", i)), 0o700))
+		}
+		s := watchFiles(t, l)
+		panicked, n := false, 0
+		s.w.Add(root, true, func(error) { panic("callback") })
+		for !panicked {
+			if n < 5 { // the first of which may come before the watch
+				n++
+				time.Sleep(time.Millisecond)
+				write(t, filepath.Join(root, fmt.Sprint("f", n)), "")
+			}
+			func() {
+				defer func() { panicked = recover() != nil }()
+				require.NoError(t, l.Poll())
+			}()
+		}
+		for last := filepath.Join(root, fmt.Sprint("f", n)); !s.has(last, loop.FileCreated); {
+			require.NoError(t, s.err, "an event waits")
+			require.NoError(t, l.RunOnce())
 		}
 	})
 }

@@ -7,3 +7,5 @@ import "syscall"
 const maxSignal = 31
 
 func wantPidFD(*syscall.SysProcAttr, *int) {}
+
+func sharePidFD(*syscall.SysProcAttr, int) {}

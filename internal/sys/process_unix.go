@@ -50,6 +50,7 @@ func (c *Child) Start() (pid, pidfd int, err error) {
 	if err != nil {
 		return 0, -1, err
 	}
+	sharePidFD(c.Attr, pidfd)
 	return pid, pidfd, nil
 }
 
