@@ -100,6 +100,9 @@ func (l *Loop) releaseQueue() error {
 		sys.Close(l.spare)
 		l.spare = -1
 	}
+	for l.signals.head != nil {
+		l.signals.head.Stop()
+	}
 	l.mail.await(closeGrace)
 	l.publish()
 	if l.observer != nil && l.observer.slow != nil {

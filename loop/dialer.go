@@ -102,7 +102,7 @@ type race struct {
 func (d Dialer) race(l *Loop, network, host string, port uint16, fn ConnFunc) Op {
 	r := &race{l: l, dialer: d, network: network, host: host, port: port, live: map[int]Op{}}
 	r.next = l.newTimeout(r.try)
-	r.Pending = l.composite("Dial", r.cancel, func(err error) {
+	r.Pending = l.compose("Dial", nil, r.cancel, func(err error) {
 		c := r.conn
 		if c != nil && l.shut { // closed together with the loop, before it was anybody's
 			c, err = nil, ErrClosed

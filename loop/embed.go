@@ -61,5 +61,6 @@ func (l *Loop) doze() (fd int, err error) {
 	return fd, nil
 }
 
-// BackendTimeout returns how long the loop would wait in its next turn: 0 if it has work, below 0 if it has nothing to wait for but completions.
+// BackendTimeout returns how long the loop would wait in its next turn: 0 if it has work, or nothing to wait for at all ([Loop.Alive]), below 0 if it
+// waits for nothing but completions.
 func (l *Loop) BackendTimeout() time.Duration { return l.waitTime() }

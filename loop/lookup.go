@@ -46,7 +46,7 @@ func (l *Loop) LookupHost(host string, fn LookupFunc) Op {
 
 // lookupLiteral answers with the address that was given in place of a name.
 func (l *Loop) lookupLiteral(ip netip.Addr, fn LookupFunc) Op {
-	p := l.composite("LookupHost", nil, func(err error) {
+	p := l.compose("LookupHost", nil, nil, func(err error) {
 		if err != nil {
 			fn(nil, err)
 			return

@@ -61,7 +61,7 @@ type Options struct {
 	Tracer *Tracer
 
 	// SlowCallback, if positive, has OnSlow told of each callback that blocks the loop for longer, with its stack, while it still runs. OnSlow is called on a
-	// goroutine of its own and must not use the loop but for Post. It costs two looks at the clock and a lock per callback.
+	// goroutine of its own, the last time perhaps just after Close, and must not use the loop but for Post. It costs two looks at the clock and a lock per callback.
 	SlowCallback time.Duration
 	OnSlow       func(SlowCallback)
 

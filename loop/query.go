@@ -41,7 +41,7 @@ type lookup struct {
 
 func (r *Resolver) start(action, host string, types []dns.Type, report func(answer, error)) Op {
 	k := &lookup{r: r, host: host, types: types}
-	k.Pending = r.l.composite(action, k.end, func(err error) {
+	k.Pending = r.l.compose(action, nil, k.end, func(err error) {
 		if err != nil {
 			k.answer = answer{}
 		}

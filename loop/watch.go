@@ -143,11 +143,6 @@ func (l *Loop) compose(method string, h *handle, cancel func(), fn DoneFunc) *Pe
 	return &Pending{l.op(o)}
 }
 
-// composite is NewOp for a method of this package, which action names.
-func (l *Loop) composite(action string, cancel func(), fn DoneFunc) *Pending {
-	return l.compose(action, nil, cancel, fn)
-}
-
 // settled reports whether the operation has its result.
 func (p *Pending) settled() bool {
 	o := p.op.find()

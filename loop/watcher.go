@@ -282,10 +282,18 @@ func (w *FileWatcher) leftMeanwhile(name string, begun uint64) bool {
 // stir has events reported that waited for an Add.
 func (w *FileWatcher) stir() {
 	o := w.watch
-	if o == nil || !w.waiting() || o.state != stateQueued || o.cause != causeNone {
-		return // or it is about to look by itself
+	if o == nil || !w.waiting() || o.cause != causeNone {
+		return
 	}
-	w.l.cancelEntry(o, 0) // its poll ends, which is no cancel of the operation
+	switch o.state { // in the others it is about to look by itself
+	case stateQueued:
+		w.l.cancelEntry(o, 0) // its poll ends, which is no cancel of the operation
+	case stateBacklog:
+		w.l.backlog.remove(o)
+		o.polled()
+		o.state = stateHeld
+		w.goOn(o)
+	}
 }
 
 // watchTree watches a directory and those below it. Each is watched before its entries are read, so that none is missed in between.
