@@ -99,6 +99,7 @@ func TestResolve(t *testing.T) {
 }
 
 func TestResolveFailures(t *testing.T) {
+	t.Setenv("LOOP_BACKEND", "") // the flag decides
 	server := serve(t)
 	for want, c := range map[string]config{
 		"-type what is none of a, aaaa, cname, host, mx, ns, ptr, srv, txt": {kind: "what", names: []string{"a"}},
