@@ -46,6 +46,8 @@ var kernelConstants = map[string]uint64{
 	"sqCQOverflow": uint64(upstream.SQCQOverflow),
 	"sqTaskrun":    uint64(upstream.SQTaskrun),
 
+	"registerEventFD":        uint64(upstream.RegisterEventFD),
+	"unregisterEventFD":      uint64(upstream.UnregisterEventFD),
 	"registerProbe":          uint64(upstream.RegisterProbe),
 	"registerEnableRings":    uint64(upstream.RegisterEnableRings),
 	"registerIOWQMaxWorkers": uint64(upstream.RegisterIOWQMaxWorkers),
