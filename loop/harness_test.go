@@ -82,7 +82,7 @@ func runCase(t *testing.T, c column, o loop.Options, test func(t *testing.T, l *
 	require.NoError(t, err)
 	watchdog := time.AfterFunc(caseLimit, func() {
 		buf := make([]byte, 1<<20)
-		panic(fmt.Sprintf("%s hangs\n%s", t.Name(), buf[:runtime.Stack(buf, true)]))
+		panic(fmt.Sprintf("%s hangs with %v\n%s", t.Name(), inFlight(l), buf[:runtime.Stack(buf, true)]))
 	})
 	defer watchdog.Stop()
 	abandoned := loop.Abandoned()
@@ -94,6 +94,16 @@ func runCase(t *testing.T, c column, o loop.Options, test func(t *testing.T, l *
 		before.check(t)
 	})
 	test(t, l)
+}
+
+// inFlight lists the operations that have not ended.
+func inFlight(l *loop.Loop) (list []string) {
+	for _, o := range l.Metrics().Operations {
+		if n := o.InFlight(); n > 0 {
+			list = append(list, fmt.Sprint(n, " ", o.Name))
+		}
+	}
+	return list
 }
 
 // leaks is what a case must leave as it found it.

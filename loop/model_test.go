@@ -400,6 +400,10 @@ func (m *model) shutDown(c *modelConn, err error) {
 		return
 	}
 	c.shut = true
+	if errors.Is(err, syscall.EPIPE) && !c.closing {
+		m.closeConn(c) // the stream is broken: its peer gets no end of it, and two such would wait for each other
+		return
+	}
 	m.receiveOn(c, nil)
 }
 
