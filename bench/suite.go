@@ -114,7 +114,7 @@ func (s *Suite) limit() {
 func (s *Suite) prepare(ctx context.Context, small bool) error {
 	if !slices.ContainsFunc(s.results.Cells, func(c Cell) bool {
 		group := c.scenario().Group
-		return group == "disk" || group == "mixed"
+		return group == "disk" || group == "mixed" || group == "walk"
 	}) {
 		return nil
 	}
