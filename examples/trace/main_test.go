@@ -2,10 +2,8 @@ package main
 
 import (
 	"encoding/json"
-	"errors"
 	"os"
 	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/proactor-go/proactor/examples/internal/backends"
@@ -85,19 +83,6 @@ func checkMetrics(t *testing.T, m loop.Metrics) {
 	require.Contains(t, text, "Nothing overflowed")
 	m.AcceptsShed = 3
 	require.Contains(t, words(m), "3 connections were closed for lack of descriptors")
-}
-
-func TestDirect(t *testing.T) {
-	if openDirect == 0 {
-		t.Skip("not on this system")
-	}
-	backends.Each(t, func(t *testing.T, backend string) {
-		_, _, err := run(job{backend: backend, trace: filepath.Join(t.TempDir(), "t"), dir: t.TempDir(), clients: 2, requests: 3, direct: true})
-		if errors.Is(err, syscall.EINVAL) {
-			t.Skip("the file system has no O_DIRECT")
-		}
-		require.NoError(t, err)
-	})
 }
 
 // When the server or its clients fail, the other side ends too, and the first error is the one to hear of.
