@@ -230,6 +230,7 @@ func TestMsgRing(t *testing.T) {
 	}
 	target := make(chan int)
 	got := make(chan CQE)
+	closed := make(chan error)
 	go func() {
 		runtime.LockOSThread()
 		defer runtime.UnlockOSThread()
@@ -250,11 +251,10 @@ func TestMsgRing(t *testing.T) {
 		}
 		got <- c[0]
 		<-target
-		if err := r.Close(); err != nil {
-			t.Error(err)
-		}
+		closed <- r.Close()
 	}()
 	f.Zero(f.do(&SQE{Opcode: OpMsgRing, FD: int32(<-target), Off: 0x123456789a, Arg: 77}))
 	f.Equal(CQE{UserData: 0x123456789a, Res: 77}, <-got)
 	target <- 0
+	f.NoError(<-closed)
 }

@@ -255,10 +255,15 @@ func TestFeaturesFromManyGoroutines(t *testing.T) {
 				runtime.LockOSThread()
 			}
 			r, err := New(Options{Entries: 4})
+			var found Features
 			if err == nil {
-				defer r.Close()
+				found = r.Features()
+				err = r.Close()
 			}
-			features <- r.Features()
+			if err != nil {
+				t.Error(err)
+			}
+			features <- found
 		}()
 	}
 	for range 8 {
