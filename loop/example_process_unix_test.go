@@ -14,11 +14,15 @@ import (
 func ExampleLoop_Start() {
 	l := newLoop()
 	defer l.Close()
+	var exit loop.ExitState
 	p, err := l.Start(loop.Command{
 		Name: "tr", Args: []string{"a-z", "A-Z"},
 		Stdin: loop.StdioPipe(), Stdout: loop.StdioPipe(), Stderr: loop.StdioFD(2),
 	}, func(state loop.ExitState, err error) {
-		fmt.Println("exit code", state.Code, err)
+		if err != nil {
+			log.Fatal(err)
+		}
+		exit = state // before the end of the output or after it
 	})
 	if err != nil {
 		log.Fatal(err)
@@ -30,17 +34,13 @@ func ExampleLoop_Start() {
 		fmt.Println(string(b), err)
 		out.Close(nil)
 	})
-	p.Op().Unref() // until the pipes are done; then wait for the exit
 	if err := l.Run(); err != nil {
 		log.Fatal(err)
 	}
-	p.Op().Ref()
-	if err := l.Run(); err != nil {
-		log.Fatal(err)
-	}
+	fmt.Println("exit code", exit.Code)
 	// Output:
 	// SHOUT <nil>
-	// exit code 0 <nil>
+	// exit code 0
 }
 
 func ExampleLoop_OnSignal() {
