@@ -36,8 +36,6 @@ type Conn struct {
 	broken      bool   // a send ended in the middle: what follows would be garbage to the peer
 	writeClosed bool   // CloseWrite was called
 	writeOnly   bool   // the descriptor is, and is no socket
-	isDirty     bool
-	nextDirty   *Conn
 }
 
 func (l *Loop) newConn(network string, fd int32) *Conn {

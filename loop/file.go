@@ -30,11 +30,9 @@ type File struct {
 	turn       *op    // the operation at the file's own position that is in flight
 	line       opList // those that wait for their turn
 
-	syncs     opList // waiting for the next flush
-	flushing  opList // riding on the flush in flight
-	flush     *op
-	isUnsaved bool
-	unsaved   *File
+	syncs    opList // waiting for the next flush
+	flushing opList // riding on the flush in flight
+	flush    *op
 }
 
 // Open opens a file as [os.OpenFile] does. openat(2), close-on-exec: IORING_OP_OPENAT.

@@ -23,6 +23,8 @@ type handle struct {
 	onClosed   DoneFunc
 	closeErr   int32
 	next, prev *handle
+	isDirty    bool
+	nextDirty  *handle
 }
 
 // closer is what Loop.Close asks of a handle.
@@ -32,6 +34,27 @@ type closer interface{ Close(fn DoneFunc) }
 func (h *handle) open(l *Loop, self closer, fd int32) {
 	h.l, h.self, h.fd = l, self, fd
 	l.handles.add(h)
+}
+
+// mark has submitMarked called before the loop enters the queue.
+func (h *handle) mark() {
+	if !h.isDirty {
+		h.isDirty = true
+		h.nextDirty, h.l.dirty = h.l.dirty, h
+	}
+}
+
+// submitMarked makes entries of what gathered in the turn: one of a Conn's sends, of the datagrams to one address, of a File's syncs.
+func (h *handle) submitMarked() {
+	h.isDirty = false
+	switch s := h.self.(type) {
+	case *Conn:
+		s.transmit()
+	case *PacketConn:
+		s.pump()
+	case *File:
+		s.startFlush()
+	}
 }
 
 // close begins the close of h, whose own operations the caller has canceled, or settles fn with ErrClosed

@@ -35,8 +35,7 @@ type Loop struct {
 	cqes       []ring.CQE
 	reaped     int // cqes[next:reaped] are still to be dispatched
 	next       int
-	dirty      *Conn // chain of Conns with sends to transmit
-	unsaved    *File // chain of Files with syncs to start
+	dirty      *handle // chain of handles with something to flush
 	buffers    *bufferGroup
 	returned   bool // a buffer came back since the parked receives were looked at
 	spare      int  // a descriptor in reserve, given up to shed connections when the table is full

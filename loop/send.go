@@ -85,14 +85,6 @@ func (c *Conn) enqueue(o *op) {
 	}
 }
 
-// mark has transmit called before the loop enters the queue.
-func (c *Conn) mark() {
-	if !c.isDirty {
-		c.isDirty = true
-		c.nextDirty, c.l.dirty = c.l.dirty, c
-	}
-}
-
 // CloseWrite shuts the sending side down after the sends before it: the peer receives them and then EOF. Later sends
 // fail with EPIPE, a second CloseWrite with ENOTCONN. shutdown(2), called by the loop itself: the kernel's opcode
 // would pay a thread for it. Of a descriptor that is only for writing, such as a pipe's end, it closes the descriptor, and Close

@@ -127,19 +127,15 @@ func (l *Loop) pushAgain(o *op) bool {
 }
 
 // submitAll brings everything that waits into the submission queue: parked receives whose buffers came
-// back, one entry for each stream with queued sends and each file with syncs, and the backlog.
+// back, what the handles have to flush, and the backlog.
 func (l *Loop) submitAll() {
 	if l.buffers != nil {
 		l.unpark()
 		l.buffers.supply()
 	}
-	for c := l.dirty; c != nil; c = l.dirty {
-		l.dirty, c.nextDirty, c.isDirty = c.nextDirty, nil, false
-		c.transmit()
-	}
-	for f := l.unsaved; f != nil; f = l.unsaved {
-		l.unsaved, f.unsaved, f.isUnsaved = f.unsaved, nil, false
-		f.startFlush()
+	for h := l.dirty; h != nil; h = l.dirty {
+		l.dirty, h.nextDirty = h.nextDirty, nil
+		h.submitMarked()
 	}
 	for o := l.backlog.head; o != nil; o = l.backlog.head {
 		if o.cause == causeNone && !l.queue.Push(&o.sqe) && !l.pushAgain(o) {

@@ -21,16 +21,8 @@ func (f *File) startSync(flags uint32, fn DoneFunc) Op {
 	o := l.start(kindSync, &f.handle, fn)
 	o.sqe.OpFlags = flags
 	f.syncs.push(o)
-	f.markUnsaved()
+	f.mark()
 	return l.op(o)
-}
-
-// markUnsaved has startFlush called before the loop enters the queue.
-func (f *File) markUnsaved() {
-	if f.flush == nil && !f.isUnsaved {
-		f.isUnsaved = true
-		f.unsaved, f.l.unsaved = f.l.unsaved, f
-	}
 }
 
 // startFlush sends one FSYNC for all that wait.
@@ -61,7 +53,7 @@ func (f *File) flushed(o *op, res int32) {
 		l.ready.push(s)
 	}
 	if f.syncs.head != nil {
-		f.markUnsaved()
+		f.mark()
 	}
 	l.retire(o)
 }
