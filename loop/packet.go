@@ -40,7 +40,7 @@ type PacketConn struct {
 
 	sends  opList // started and not pushed, in order
 	missed opList // pushed and refused for want of room: they go before sends
-	flying int    // sends that are pushed
+	flying int    // entries that are pushed
 	waiter *op    // the one of them that waits for room, with nothing pushed behind it
 	room   int    // what surely fits into the socket's buffer, in the kernel's bytes
 	queued int    // bytes of sends that have not ended
@@ -208,6 +208,7 @@ func (c *PacketConn) cancelAll() {
 	if c.recv != nil {
 		l.cancel(c.recv, causeClose)
 	}
+	c.pump() // what was sent before leaves, if there is room for it
 	if c.waiter != nil {
 		l.cancel(c.waiter, causeClose)
 	}

@@ -136,7 +136,7 @@ func orderWithoutRoom(t *testing.T, l *loop.Loop, network string) {
 		}
 	})
 	for i := range count {
-		b.Send([]byte{byte(i)}, toPeer, func(data []byte, err error) {
+		b.Send([]byte{byte(i), 0, 0}[:1+i%3], toPeer, func(data []byte, err error) {
 			require.NoError(t, err)
 			sent = append(sent, int(data[0]))
 		})
