@@ -33,10 +33,10 @@ type chaosConn struct {
 func (x *chaos) begin(c *chaosConn) (end func()) {
 	x.started++
 	c.live++
-	ended := false
+	ended, late := false, c.closed
 	return func() {
 		require.False(x.t, ended, "twice")
-		require.False(x.t, c.closed, "after the close callback")
+		require.Equal(x.t, late, c.closed, "after the close callback, or before it though it began after")
 		ended = true
 		c.live--
 		x.ended++
