@@ -4,6 +4,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"math/rand/v2"
+	"net"
 	"net/netip"
 	"testing"
 	"time"
@@ -253,5 +254,35 @@ func TestPacketZone(t *testing.T) {
 		lo := loopbackInterface(t)
 		err := sendTo(t, l, c, "x", netip.MustParseAddrPort("[fe80::1%"+lo.Name+"]:9"))
 		require.ErrorContains(t, err, "[fe80::1%"+lo.Name+"]:9") // nobody is there, or no way
+	})
+}
+
+// A socket for all addresses carries IPv4 too, with options of its own in the kernel.
+func TestU08MulticastOptionsOfBothFamilies(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		c := packets(t, l, "udp", ":0")
+		require.NoError(t, c.SetMulticastTTL(7))
+		require.NoError(t, c.SetMulticastLoopback(false))
+		lo, err := net.InterfaceByName("lo")
+		require.NoError(t, err)
+		require.NoError(t, c.SetMulticastInterface(lo))
+		raw, err := c.SyscallConn()
+		require.NoError(t, err)
+		require.NoError(t, raw.Control(func(fd uintptr) {
+			for _, o := range []struct{ level, name, want int }{
+				{unix.IPPROTO_IP, unix.IP_MULTICAST_TTL, 7},
+				{unix.IPPROTO_IP, unix.IP_MULTICAST_LOOP, 0},
+				{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, 7},
+				{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, 0},
+				{unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, lo.Index},
+			} {
+				got, err := unix.GetsockoptInt(int(fd), o.level, o.name)
+				require.NoError(t, err)
+				require.Equal(t, o.want, got, "option %d of %d", o.name, o.level)
+			}
+			addr, err := unix.GetsockoptInet4Addr(int(fd), unix.IPPROTO_IP, unix.IP_MULTICAST_IF)
+			require.NoError(t, err)
+			require.Equal(t, [4]byte{127, 0, 0, 1}, addr)
+		}))
 	})
 }

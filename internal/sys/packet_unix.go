@@ -253,6 +253,7 @@ func SetMulticastTTL(fd, ttl int, v6 bool) error {
 	if !v6 {
 		return setMulticast4(fd, unix.IP_MULTICAST_TTL, ttl)
 	}
+	_ = setMulticast4(fd, unix.IP_MULTICAST_TTL, ttl) // as in SetTTL
 	return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_HOPS, ttl)
 }
 
@@ -261,19 +262,21 @@ func SetMulticastLoopback(fd int, on, v6 bool) error {
 	if !v6 {
 		return setMulticast4(fd, unix.IP_MULTICAST_LOOP, toInt(on))
 	}
+	_ = setMulticast4(fd, unix.IP_MULTICAST_LOOP, toInt(on))
 	return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_LOOP, toInt(on))
 }
 
-// SetMulticastInterface sets IPV6_MULTICAST_IF, or IP_MULTICAST_IF to the first IPv4 address of the interface.
+// SetMulticastInterface sets IPV6_MULTICAST_IF, and IP_MULTICAST_IF to the first IPv4 address of the interface, which it must have on a socket of
+// IPv4.
 func SetMulticastInterface(fd int, ifi *net.Interface, v6 bool) error {
+	addr, err := interfaceAddr4(ifi)
+	if err == nil {
+		err = unix.SetsockoptInet4Addr(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, addr)
+	}
 	if v6 {
 		return unix.SetsockoptInt(fd, unix.IPPROTO_IPV6, unix.IPV6_MULTICAST_IF, interfaceIndex(ifi))
 	}
-	addr, err := interfaceAddr4(ifi)
-	if err != nil {
-		return err
-	}
-	return unix.SetsockoptInet4Addr(fd, unix.IPPROTO_IP, unix.IP_MULTICAST_IF, addr)
+	return err
 }
 
 // JoinGroup joins a multicast group, on the system's choice of an interface if ifi is nil.
