@@ -45,6 +45,32 @@ func readFD(t *testing.T, fd int) string {
 
 func fdOf(f *os.File) int { return int(f.Fd()) }
 
+// Bytes that are sent after a descriptor, in the same turn even, come after it and not with it.
+func TestX06BytesAfterDescriptors(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		server, client := connectOursOver(t, l, "unix")
+		client.SendFDs([]byte("first"), []int{fdOf(message(t, "a"))}, nil)
+		client.Send([]byte("second"), nil)
+		client.CloseWrite(nil)
+		var got []string
+		var receive loop.FDsFunc
+		receive = func(b []byte, fds []int, err error) {
+			if err != nil {
+				require.Equal(t, io.EOF, err)
+				return
+			}
+			for _, fd := range fds {
+				got = append(got, readFD(t, fd))
+			}
+			got = append(got, string(b))
+			server.RecvFDs(make([]byte, 64), receive)
+		}
+		server.RecvFDs(make([]byte, 64), receive)
+		require.NoError(t, l.Run())
+		require.Equal(t, []string{"a", "first", "second"}, got)
+	})
+}
+
 func TestX06PassDescriptors(t *testing.T) {
 	for _, network := range unixNetworks {
 		t.Run(network, func(t *testing.T) {

@@ -173,7 +173,7 @@ func (c *Conn) gather(x *extra) (covered int) {
 	x.iov = x.iov[:0]
 	total := 0
 	for o := c.sends.head; o != nil && o.kind == kindSend && len(x.iov) < maxCoalesced && total < maxTransmit; o = o.next {
-		if covered > 0 && (c.via.packets || o.carries()) {
+		if covered > 0 && (c.via.packets || o.carries() || c.sends.head.carries()) {
 			break
 		}
 		covered++
