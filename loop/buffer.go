@@ -65,9 +65,12 @@ func (b Buffer) check(method string) {
 	}
 }
 
-// claim takes b from the user for a send.
-func (b Buffer) claim() {
+// claim takes b from the user for a send on l.
+func (b Buffer) claim(l *Loop) {
 	if b.g != nil {
+		if b.g.l != l {
+			panic("loop: SendBuffer: the buffer is another loop's")
+		}
 		b.g.uses[b.id].kept = true
 		b.g.uses[b.id].turn++ // whoever still holds b holds a stale one
 	}

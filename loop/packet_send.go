@@ -60,7 +60,7 @@ func (c *PacketConn) SendName(b []byte, name string, fn IOFunc) Op {
 // whatever becomes of the send.
 func (c *PacketConn) SendBuffer(b Buffer, to netip.AddrPort, fn DoneFunc) Op {
 	data := b.Bytes()
-	b.claim()
+	b.claim(c.l)
 	o := c.startSend(fn, data)
 	if b.g != nil {
 		o.extra.packet.buffer = int(b.id) + 1

@@ -802,6 +802,25 @@ func TestPacketSendBuffer(t *testing.T) {
 	})
 }
 
+// A buffer belongs to the loop that received into it.
+func TestSendBufferOfAnotherLoop(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		other, err := loop.New(loop.Options{})
+		require.NoError(t, err)
+		defer other.Close()
+		a, b := packets(t, l, "udp", "127.0.0.1:0"), packets(t, other, "udp", "127.0.0.1:0")
+		a.RecvMultishot(func(p loop.Packet, err error) {
+			if err != nil {
+				return
+			}
+			require.PanicsWithValue(t, "loop: SendBuffer: the buffer is another loop's", func() { b.SendBuffer(p.Buffer, addrOf(a), nil) })
+			a.Close(nil)
+		})
+		require.NoError(t, sendTo(t, l, a, "x", addrOf(a)))
+		require.NoError(t, l.Run())
+	})
+}
+
 // What a send in segments delivers does not depend on who cuts it.
 func TestPacketSegments(t *testing.T) {
 	forEachQueue(t, func(t *testing.T, l *loop.Loop) {

@@ -45,7 +45,7 @@ func (c *Conn) SendVec(bufs [][]byte, fn VecFunc) Op {
 // consumes b, kept or not, whatever becomes of the send.
 func (c *Conn) SendBuffer(b Buffer, fn DoneFunc) Op {
 	data := b.Bytes()
-	b.claim()
+	b.claim(c.l)
 	o := c.startSend(fn, len(data))
 	o.lend(data)
 	if b.g != nil { // a send's own entry is never pushed
