@@ -206,6 +206,9 @@ func (l *Loop) cancel(o *op, why cause) {
 	if o.cause != causeNone || o.kind == kindCancel || o.kind == kindClose || o.kind == kindRelease || o.kind == kindMessage {
 		return
 	}
+	if o.kind == kindShutdown && o.sqe.Opcode == ring.OpClose { // the descriptor is this entry's to close
+		return
+	}
 	switch o.state {
 	case statePending:
 		return
