@@ -17,14 +17,22 @@ const lossAfter = int64(100 * time.Millisecond)
 // serialSize is what a datagram begins with: its number on its socket.
 const serialSize = 8
 
-// datagrams is the closed loop over UDP: every socket keeps a number of datagrams under way, and one that comes back is replaced. What does not
-// come back is counted, and replaced too.
+// What one system call sends of datagrams.
+const (
+	maxSegments = 64
+	maxPayload  = 65507
+)
+
+// datagrams is the closed loop over UDP: every socket keeps a number of datagrams under way, and those that come back are replaced. What does not
+// come back is counted, and replaced too. Those of one socket leave together, in one system call (UDP_SEGMENT): a generator that pays for
+// each of them is slower than the servers.
 type datagrams struct {
 	c    *client
 	all  []socketOf
 	next int64 // when to look for losses
 	sent uint64
 	lost uint64
+	most int // datagrams that leave together
 }
 
 // socketOf is what is under way on one socket. A datagram's ticket is at its number modulo the length; at is 0 where there is none.
@@ -42,12 +50,15 @@ type ticket struct {
 }
 
 func newDatagrams(c *client) (*datagrams, error) {
-	w := &datagrams{c: c, all: make([]socketOf, c.cfg.conns)}
+	w := &datagrams{c: c, all: make([]socketOf, c.cfg.conns), most: min(maxSegments, maxPayload/c.cfg.size, c.cfg.pipeline)}
 	c.cfg.patience = min(c.cfg.patience, 2*time.Duration(lossAfter))
 	for i := range w.all {
-		fd, err := dialDatagram(c.to)
+		fd, cuts, err := dialDatagram(c.to, c.cfg.size)
 		if err != nil {
 			return nil, fmt.Errorf("socket %d: %w", i, err)
+		}
+		if !cuts {
+			w.most = 1
 		}
 		k := c.newConn()
 		k.fd = fd
@@ -57,9 +68,9 @@ func newDatagrams(c *client) (*datagrams, error) {
 		c.alive++
 		s := &w.all[i]
 		s.tickets = make([]ticket, 4*c.cfg.pipeline)
-		s.out = make([]byte, c.cfg.size)
-		for at := serialSize; at < len(s.out); at++ {
-			s.out[at] = byte(at + 31*i)
+		s.out = make([]byte, w.most*c.cfg.size)
+		for at := range s.out {
+			s.out[at] = byte(at%c.cfg.size + 31*i)
 		}
 	}
 	for i := range w.all {
@@ -71,21 +82,26 @@ func newDatagrams(c *client) (*datagrams, error) {
 // send sends n datagrams on k, as far as its buffer takes them; the rest counts as lost.
 func (w *datagrams) send(k *conn, n int) {
 	s, now := &w.all[k.id], clock()
-	for range n {
-		s.serial++
-		w.sent++
-		binary.LittleEndian.PutUint64(s.out, s.serial)
-		p := &s.tickets[s.serial%uint64(len(s.tickets))]
-		if p.at != 0 {
-			w.lose(s, p)
+	for count := 0; n > 0; n -= count {
+		count = min(n, w.most)
+		for i := range count {
+			s.serial++
+			w.sent++
+			binary.LittleEndian.PutUint64(s.out[i*w.c.cfg.size:], s.serial)
+			p := s.ticket(s.serial)
+			if p.at != 0 {
+				w.lose(s, p)
+			}
+			*p = ticket{s.serial, now}
+			s.waiting++
+			w.c.waiting++
 		}
-		*p = ticket{s.serial, now}
-		s.waiting++
-		w.c.waiting++
-		switch _, errno := send(k.fd, s.out); errno {
+		switch _, errno := send(k.fd, s.out[:count*w.c.cfg.size]); errno {
 		case 0:
 		case unix.EAGAIN, unix.ENOBUFS:
-			w.lose(s, p)
+			for i := range count {
+				w.lose(s, s.ticket(s.serial-uint64(i)))
+			}
 		default:
 			w.fail(k, fmt.Errorf("send: %w", errno))
 			return
@@ -93,6 +109,8 @@ func (w *datagrams) send(k *conn, n int) {
 	}
 	s.heard = now
 }
+
+func (s *socketOf) ticket(serial uint64) *ticket { return &s.tickets[serial%uint64(len(s.tickets))] }
 
 func (w *datagrams) lose(s *socketOf, p *ticket) {
 	p.at = 0
@@ -102,39 +120,43 @@ func (w *datagrams) lose(s *socketOf, p *ticket) {
 }
 
 func (w *datagrams) ready(k *conn, _ uint32) {
+	back := 0
 	for k.fd >= 0 {
 		n, errno := recv(k.fd, w.c.buf)
 		if errno == unix.EAGAIN {
-			return
+			break
 		}
 		if errno != 0 {
 			w.fail(k, fmt.Errorf("receive: %w", errno))
 			return
 		}
-		w.received(k, w.c.buf[:n])
+		if w.received(k, w.c.buf[:n]) {
+			back++
+		}
+	}
+	if k.fd >= 0 && !w.c.draining {
+		w.send(k, back)
 	}
 }
 
-// received takes one datagram back and sends the next in its ticket. One that counted as lost is late, and no longer counts.
-func (w *datagrams) received(k *conn, b []byte) {
+// received takes one datagram back and reports whether it is to be replaced. One that counted as lost is late, and no longer counts.
+func (w *datagrams) received(k *conn, b []byte) bool {
 	s, now := &w.all[k.id], clock()
-	if len(b) != len(s.out) || !bytes.Equal(b[serialSize:], s.out[serialSize:]) {
+	if size := w.c.cfg.size; len(b) != size || !bytes.Equal(b[serialSize:], s.out[serialSize:size]) {
 		w.fail(k, fmt.Errorf("socket %d: a datagram of %d bytes that was not sent", k.id, len(b)))
-		return
+		return false
 	}
 	s.heard = now
 	serial := binary.LittleEndian.Uint64(b)
-	p := &s.tickets[serial%uint64(len(s.tickets))]
+	p := s.ticket(serial)
 	if p.at == 0 || p.serial != serial {
-		return
+		return false
 	}
 	w.c.window.record(p.at, now, 1)
 	p.at = 0
 	s.waiting--
 	w.c.waiting--
-	if !w.c.draining {
-		w.send(k, 1)
-	}
+	return true
 }
 
 // due replaces what is lost.

@@ -43,17 +43,17 @@ func dial(to *unix.RawSockaddrInet4) (int, error) {
 	return fd, nil
 }
 
-// dialDatagram returns a connected UDP socket.
-func dialDatagram(to *unix.RawSockaddrInet4) (int, error) {
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
+// dialDatagram returns a connected UDP socket that cuts what is sent into datagrams of size bytes, if the kernel knows how.
+func dialDatagram(to *unix.RawSockaddrInet4, size int) (fd int, cuts bool, err error) {
+	fd, err = unix.Socket(unix.AF_INET, unix.SOCK_DGRAM|unix.SOCK_CLOEXEC|unix.SOCK_NONBLOCK, 0)
 	if err != nil {
-		return -1, fmt.Errorf("socket: %w", err)
+		return -1, false, fmt.Errorf("socket: %w", err)
 	}
 	if err := connect(fd, to); err != nil {
 		unix.Close(fd)
-		return -1, fmt.Errorf("connect: %w", err)
+		return -1, false, fmt.Errorf("connect: %w", err)
 	}
-	return fd, nil
+	return fd, unix.SetsockoptInt(fd, unix.SOL_UDP, unix.UDP_SEGMENT, size) == nil, nil
 }
 
 // connected waits until a connection stands. Where the server's backlog is full, that is when the kernel tries again, after a second.
