@@ -454,7 +454,9 @@ func TestX01BadNames(t *testing.T) {
 			require.ErrorAs(t, err, &op)
 			require.Equal(t, name, op.Addr.String())
 		}
-		_, err := l.ListenPacket("unixgram", long)
+		_, err := l.ListenPacket("unixgram", file+"\x00x")
+		require.ErrorIs(t, err, syscall.EINVAL)
+		_, err = l.ListenPacket("unixgram", long)
 		require.ErrorIs(t, err, syscall.ENAMETOOLONG)
 		_, err = l.ListenPacket("unixgram", file)
 		require.ErrorIs(t, err, syscall.EADDRINUSE)

@@ -7,7 +7,7 @@ import (
 
 // RecvFile receives n bytes into f from offset off, or, if n is negative, all until the peer's last. It is one receive: another one meanwhile ends with
 // [ErrBusy]. A peer that ends before n bytes gives [io.ErrUnexpectedEOF]. What is received is written, also after Cancel; if writing fails, with the
-// file's [*fs.PathError], up to 64 KiB are lost. f must be of the same loop, and c a stream: packets end with EOPNOTSUPP. fn gets how many bytes were written, which is not to say that they are on the disk: see [File.Sync].
+// file's [*fs.PathError], up to 64 KiB are lost; what File.WriteAt would refuse is refused before. f must be of the same loop, and c a stream: packets end with EOPNOTSUPP. fn gets how many bytes were written, which is not to say that they are on the disk: see [File.Sync].
 //
 // It receives up to 64 KiB into a buffer of its own and writes them before it receives more, by the routes of [Conn.Recv] and [File.WriteAt].
 func (c *Conn) RecvFile(f *File, off, n int64, fn CopyFunc) Op {
@@ -26,6 +26,13 @@ func (c *Conn) RecvFile(f *File, off, n int64, fn CopyFunc) Op {
 		return l.settle(o, resBusy)
 	case n == 0:
 		return l.settle(o, 0)
+	case off < 0 || f.appendMode: // WriteAt would refuse it, with bytes in hand
+		err := errAppendMode
+		if off < 0 {
+			err = syscall.EINVAL
+		}
+		l.slots.more(o).err = pathError("write", f.name, err)
+		return l.settle(o, resRefused)
 	}
 	c.recv = o
 	l.slots.more(o).sink = &fileSink{

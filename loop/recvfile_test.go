@@ -3,6 +3,7 @@ package loop_test
 import (
 	"bytes"
 	"io"
+	"io/fs"
 	"os"
 	"syscall"
 	"testing"
@@ -171,6 +172,20 @@ func TestN25OtherStreams(t *testing.T) {
 		through(w, r)
 		server, client := connectOursOver(t, l, "unix")
 		through(client, server)
+
+		// What cannot be written is refused before anything is received.
+		server, client = connectOursOver(t, l, "unix")
+		client.Send([]byte("still there"), nil)
+		var path *fs.PathError
+		server.RecvFile(to, -1, -1, func(n int64, err error) {
+			require.ErrorIs(t, err, syscall.EINVAL)
+			require.ErrorAs(t, err, &path)
+			server.Recv(make([]byte, 64), func(b []byte, err error) { require.Equal(t, "still there", string(b)) })
+		})
+		require.NoError(t, l.Run())
+		require.NotNil(t, path)
+		require.NoError(t, result(t, l, server.Close))
+		require.NoError(t, result(t, l, client.Close))
 
 		server, client = connectOursOver(t, l, "unixpacket")
 		refused := 0

@@ -5,6 +5,7 @@ package sys
 import (
 	"net"
 	"net/netip"
+	"strings"
 	"syscall"
 	"unsafe"
 
@@ -126,7 +127,10 @@ func checkName(name string) error {
 	if name == "" || name[0] != '@' {
 		limit--
 	}
-	if len(name) > limit {
+	switch {
+	case strings.IndexByte(name, 0) >= 0: // the kernel would take what stands before it
+		return unix.EINVAL
+	case len(name) > limit:
 		return unix.ENAMETOOLONG
 	}
 	return nil
