@@ -126,11 +126,11 @@ func checkName(name string) error {
 	limit := len(unix.RawSockaddrUnix{}.Path)
 	if name == "" || name[0] != '@' {
 		limit--
+		if strings.IndexByte(name, 0) >= 0 { // the kernel would take what stands before it; an abstract name may have one
+			return unix.EINVAL
+		}
 	}
-	switch {
-	case strings.IndexByte(name, 0) >= 0: // the kernel would take what stands before it
-		return unix.EINVAL
-	case len(name) > limit:
+	if len(name) > limit {
 		return unix.ENAMETOOLONG
 	}
 	return nil
