@@ -52,6 +52,17 @@ func (f *foreignLoop) wait(t *testing.T) {
 	}
 }
 
+// toldOfPost requires that the descriptor tells of a post until its function has run.
+func (f *foreignLoop) toldOfPost(t *testing.T, post func(fn func())) {
+	t.Helper()
+	posted := false
+	post(func() { posted = true })
+	for !posted {
+		require.True(t, f.readable(t), "of the post nobody is told")
+		require.NoError(t, f.l.Poll())
+	}
+}
+
 func (f *foreignLoop) run(t *testing.T, until func() bool) {
 	t.Helper()
 	for !until() {
@@ -219,7 +230,7 @@ func TestEmbeddedPanic(t *testing.T) {
 		}
 		l.Ref()
 		defer l.Unref()
-		ticked, posted := false, false
+		ticked := false
 		l.Immediate(func() {
 			l.NextTick(func() { ticked = true })
 			panic("callback")
@@ -233,11 +244,7 @@ func TestEmbeddedPanic(t *testing.T) {
 		require.PanicsWithValue(t, "callback", func() { _ = l.Poll() })
 		set := []unix.PollFd{{Fd: int32(f.fd), Events: unix.POLLIN}}
 		_, _ = unix.Poll(set, 0)
-		go func() { _ = l.Post(func() { posted = true }) }()
-		for !posted {
-			require.True(t, f.readable(t), "of the post nobody is told")
-			require.NoError(t, l.Poll())
-		}
+		f.toldOfPost(t, func(fn func()) { go func() { _ = l.Post(fn) }() })
 	})
 }
 
@@ -256,12 +263,7 @@ func TestEmbeddedFDInACallback(t *testing.T) {
 			require.ErrorIs(t, err, loop.ErrRunning)
 		})
 		require.NoError(t, l.Poll())
-		posted := false
-		go func() { _ = l.Post(func() { posted = true }) }()
-		for !posted {
-			require.True(t, f.readable(t), "of the post nobody is told")
-			require.NoError(t, l.Poll())
-		}
+		f.toldOfPost(t, func(fn func()) { go func() { _ = l.Post(fn) }() })
 	})
 }
 
@@ -274,5 +276,28 @@ func TestEmbeddedFDWhileClosing(t *testing.T) {
 		fd, err := l.FD()
 		require.ErrorIs(t, err, loop.ErrClosed)
 		require.Equal(t, -1, fd)
+	})
+}
+
+// A message from another loop makes the descriptor of an embedded one readable.
+func TestPostToAnEmbeddedLoop(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		f := embed(t, l)
+		if f == nil {
+			return
+		}
+		other, stop := second(t, columnOf(t))
+		defer stop()
+		l.Ref()
+		defer l.Unref()
+		for range 300 {
+			f.toldOfPost(t, func(fn func()) {
+				require.NoError(t, other.Post(func() {
+					if err := other.PostTo(l, fn); err != nil {
+						panic(err)
+					}
+				}))
+			})
+		}
 	})
 }

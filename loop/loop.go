@@ -202,7 +202,7 @@ func (l *Loop) run(turns func() error) error {
 	}
 	err := turns()
 	l.stop.Store(false)
-	if err == nil && l.mail.sending > 0 {
+	if err == nil && (l.mail.sending > 0 || len(l.mail.owed) > 0) {
 		err = l.sendMail()
 	}
 	if err == nil && l.embedded {
@@ -255,6 +255,7 @@ func (l *Loop) enter() error {
 func (l *Loop) leave() {
 	l.phase(phaseOutside)
 	l.publish()
+	l.defaultMail()
 	if l.embedded && !l.dozing && !l.shut { // left by a panic: the foreign loop is to be told of what is left, and of what comes
 		if _, err := l.doze(); err == nil {
 			_ = l.queue.Wake()
@@ -342,6 +343,9 @@ func (l *Loop) poll(limit time.Duration) error {
 		if timeout == 0 {
 			l.count.totals[waiting] += uint64(l.reaped)
 		}
+	}
+	if l.mail.sending > 0 {
+		l.takeMail()
 	}
 	l.phase(phaseCompletions)
 	l.dispatch()

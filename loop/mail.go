@@ -3,6 +3,7 @@ package loop
 import (
 	"runtime"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/proactor-go/proactor/ring"
@@ -12,6 +13,8 @@ import (
 type mail struct {
 	fd      int                  // of the ring, or -1 if the queue is none; it does not change
 	coming  atomic.Int32         // messages that other loops have under way to this one: its descriptor must not be closed before they are there
+	closed  atomic.Bool          // it is about to be: no message may set out any more
+	owed    []*Loop              // whom PostTo has found asleep: the next submission wakes them
 	sending int                  // messages of this one that have no completion yet
 	caller  atomic.Pointer[Loop] // whose message is to wake this one, since it last went to sleep
 }
@@ -33,8 +36,9 @@ func (m *mail) forget() {
 	}
 }
 
-// await waits for the messages under way to a closed loop. Their senders are in a callback, or on the way to their next Enter.
+// await waits for the messages under way to a closed loop. No callback of their senders runs meanwhile, which might itself wait for this.
 func (m *mail) await(limit time.Duration) {
+	m.closed.Store(true)
 	for end := time.Now().Add(limit); m.coming.Load() > 0 && time.Now().Before(end); {
 		time.Sleep(time.Millisecond)
 	}
@@ -48,17 +52,33 @@ func (l *Loop) PostTo(other *Loop, fn func()) error {
 	if l.mail.fd < 0 || other.mail.fd < 0 || l == other || l.shut || !l.running { // outside of Run no submission is sure to follow
 		return other.Post(fn)
 	}
-	other.mail.coming.Add(1) // before the post: once that is accepted, other waits for what may follow
 	if err := other.post(fn); err != nil {
-		other.mail.coming.Add(-1)
 		return err
 	}
 	// It stays asleep for all others: their wake must not depend on when this loop submits. What it called before will wake it still.
-	if !other.asleep.Load() || other.mail.caller.Load() == l {
-		other.mail.coming.Add(-1)
-		return nil
+	if other.asleep.Load() && other.mail.caller.Load() != l {
+		other.mail.caller.Store(l)
+		l.mail.owed = append(l.mail.owed, other)
 	}
-	other.mail.caller.Store(l)
+	return nil
+}
+
+// payMail makes messages of the wakes that are owed. It comes right before an Enter, so that none is under way while a callback runs.
+func (l *Loop) payMail() {
+	for i, other := range l.mail.owed {
+		l.mail.owed[i] = nil
+		l.message(other)
+	}
+	l.mail.owed = l.mail.owed[:0]
+}
+
+// message sends one, unless other is closed by now.
+func (l *Loop) message(other *Loop) {
+	other.mail.coming.Add(1) // before the look, which other takes in the other order
+	if other.mail.closed.Load() {
+		other.mail.coming.Add(-1)
+		return
+	}
 	o := l.internal(kindMessage, nil)
 	o.unref = false
 	l.refs++
@@ -68,7 +88,19 @@ func (l *Loop) PostTo(other *Loop, fn func()) error {
 	o.sqe.Off = 0 // the user data there: no operation's
 	l.mail.sending++
 	l.submit(o)
-	return nil
+	if o.state == stateBacklog {
+		l.backlog.remove(o)
+		l.messaged(o, -int32(syscall.EAGAIN))
+	}
+}
+
+// defaultMail wakes the usual way those who are owed it by a loop that leaves its turns without a submission, by a panic.
+func (l *Loop) defaultMail() {
+	for i, other := range l.mail.owed {
+		l.mail.owed[i] = nil
+		_ = other.queue.Wake() // fails only on a closed queue
+	}
+	l.mail.owed = l.mail.owed[:0]
 }
 
 // sendMail ends the messages under way before the loop leaves its turns, perhaps for good: others wait for them. What else has completed
@@ -84,12 +116,17 @@ func (l *Loop) sendMail() error {
 		l.next, l.reaped = 0, l.queue.Reap(l.cqes)
 		l.count.totals[completions] += uint64(l.reaped)
 	}
+	l.takeMail()
+	return nil
+}
+
+// takeMail ends the messages that have completed, before any callback, which might wait for the loop that one went to.
+func (l *Loop) takeMail() {
 	for i := l.next; i < l.reaped; i++ {
 		if o := l.slots.find(l.cqes[i].UserData); o != nil && o.kind == kindMessage {
 			l.messaged(o, l.cqes[i].Res)
 		}
 	}
-	return nil
 }
 
 // messaged ends a message. A ring that is out of room or memory for it has to be woken the usual way.

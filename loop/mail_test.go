@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/proactor-go/proactor/loop"
+	"github.com/proactor-go/proactor/ring"
 )
 
 // second runs a loop of the same kind on another goroutine until the returned function is called.
@@ -204,4 +205,70 @@ func BenchmarkPostTo(b *testing.B) {
 			})
 		}
 	}
+}
+
+func TestPostToAndPanic(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		other, stop := second(t, columnOf(t))
+		defer stop()
+		time.Sleep(20 * time.Millisecond) // the other sleeps
+		arrived := make(chan struct{})
+		l.Immediate(func() {
+			require.NoError(t, l.PostTo(other, func() { close(arrived) }))
+			panic("out of Run")
+		})
+		require.Panics(t, func() { _ = l.Run() })
+		select {
+		case <-arrived:
+		case <-time.After(30 * time.Second):
+			t.Error("an accepted post waits for a turn that may never come")
+		}
+		require.NoError(t, l.Run())
+		<-arrived
+	})
+}
+
+func TestPostToAndCloseTheOther(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		defer loop.SetCloseGrace(time.Hour)() // else it would hang, for a while
+		other, _ := third(t, columnOf(t))
+		time.Sleep(20 * time.Millisecond) // the other sleeps
+		ran := false
+		l.Immediate(func() {
+			require.NoError(t, l.PostTo(other, func() { ran = true }))
+			require.NoError(t, other.Close())
+		})
+		require.NoError(t, l.Run())
+		require.True(t, ran)
+	})
+}
+
+func TestPostToAndCloseTheOtherOneTurnLater(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		defer loop.SetCloseGrace(time.Hour)() // else it would hang, for a while
+		other, _ := third(t, columnOf(t))
+		time.Sleep(20 * time.Millisecond) // the other sleeps
+		ran, closed := false, false
+		l.Immediate(func() {
+			l.Submit(ring.SQE{Opcode: ring.OpNop}, func(ring.CQE) {
+				require.NoError(t, other.Close())
+				closed = true
+			})
+			require.NoError(t, l.PostTo(other, func() { ran = true }))
+		})
+		require.NoError(t, l.Run())
+		require.True(t, ran)
+		require.True(t, closed)
+	})
+}
+
+func third(t testing.TB, c column) (l *loop.Loop, done chan error) {
+	q, err := c.open()
+	require.NoError(t, err)
+	l, err = loop.New(loop.Options{Queue: q})
+	require.NoError(t, err)
+	l.Ref()
+	done = make(chan error, 1)
+	go func() { done <- l.Run() }()
+	return l, done
 }

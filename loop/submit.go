@@ -137,6 +137,9 @@ func (l *Loop) submitAll() {
 		l.dirty, h.nextDirty = h.nextDirty, nil
 		h.submitMarked()
 	}
+	if len(l.mail.owed) > 0 {
+		l.payMail()
+	}
 	for o := l.backlog.head; o != nil; o = l.backlog.head {
 		if o.cause == causeNone && !l.queue.Push(&o.sqe) && !l.pushAgain(o) {
 			return
