@@ -7,8 +7,10 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
+	"time"
 	"unsafe"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"golang.org/x/sys/unix"
 
@@ -347,4 +349,73 @@ func dropCache(t *testing.T, name string) {
 	defer f.Close()
 	require.NoError(t, f.Sync())
 	require.NoError(t, unix.Fadvise(int(f.Fd()), 0, 0, unix.FADV_DONTNEED))
+}
+
+type stuck struct {
+	loop.Queue
+	held   *ring.SQE
+	result []ring.CQE
+}
+
+func (q *stuck) Push(s *ring.SQE) bool {
+	if s.Opcode == ring.OpRead && s.Off > 0 {
+		q.held = s
+		return true
+	}
+	if s.Opcode == ring.OpCancel && q.held != nil && uint64(s.Off) == q.held.UserData {
+		q.result = append(q.result, ring.CQE{UserData: q.held.UserData, Res: -int32(syscall.ECANCELED)}, ring.CQE{UserData: s.UserData})
+		q.held = nil
+		return true
+	}
+	return q.Queue.Push(s)
+}
+
+func (q *stuck) Enter(timeout time.Duration) error {
+	if len(q.result) > 0 {
+		timeout = 0
+	}
+	return q.Queue.Enter(timeout)
+}
+
+func (q *stuck) Reap(dst []ring.CQE) int {
+	if n := copy(dst, q.result); n > 0 {
+		q.result = q.result[n:]
+		return n
+	}
+	return q.Queue.Reap(dst)
+}
+
+func TestCancelOfAReadThatIsHotInPart(t *testing.T) {
+	inner, err := columns[0].open()
+	testenv.Ring(t, err)
+	l, err := loop.New(loop.Options{Queue: &stuck{Queue: inner}})
+	require.NoError(t, err)
+	defer l.Close()
+	name := filepath.Join(t.TempDir(), "file")
+	require.NoError(t, os.WriteFile(name, make([]byte, 64<<10), 0o600))
+	raw, err := os.OpenFile(name, os.O_RDWR, 0)
+	require.NoError(t, err)
+	defer raw.Close()
+	require.NoError(t, raw.Sync())
+	require.NoError(t, unix.Fadvise(int(raw.Fd()), 0, 0, unix.FADV_RANDOM))
+	require.NoError(t, unix.Fadvise(int(raw.Fd()), 0, 0, unix.FADV_DONTNEED))
+	_, err = raw.ReadAt(make([]byte, 4096), 0)
+	require.NoError(t, err)
+	b := make([]byte, 64<<10)
+	ended := false
+	l.Open(name, os.O_RDONLY, 0, func(f *loop.File, err error) {
+		require.NoError(t, err)
+		l.After(time.Second, func() {}) // so that the loop turns
+		f.ReadAt(b, 0, func(got []byte, err error) {
+			t.Log(len(got), err)
+			assert.ErrorIs(t, err, loop.ErrCanceled)
+			ended = true
+			f.Close(nil)
+		}).Cancel()
+	})
+	for end := time.Now().Add(30 * time.Second); !ended && time.Now().Before(end); {
+		require.NoError(t, l.Poll())
+		time.Sleep(time.Millisecond)
+	}
+	assert.True(t, ended, "the cancel was dropped")
 }

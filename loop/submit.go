@@ -214,6 +214,9 @@ func (l *Loop) cancel(o *op, why cause) {
 	}
 	switch o.state {
 	case statePending:
+		if o.kind == kindRead && o.res > 0 { // out of the page cache, perhaps in part: the rest is not to be asked for
+			o.cause = why
+		}
 		return
 	case stateBacklog: // found when the backlog is submitted
 		o.cause = why
