@@ -23,8 +23,15 @@ func (l *Loop) CopyFile(dst, src string, progress func(done, total int64), fn Do
 	return l.callStoppable("CopyFile", c.run, func(err error) {
 		c.ended = true
 		if done := c.done.Load(); err == nil && progress != nil && done != c.told {
+			returned := false
+			defer func() {
+				if !returned { // it panicked: fn runs when the loop goes on
+					l.NextTick(func() { fn.report(err) })
+				}
+			}()
 			progress(done, c.total.Load())
 			l.drainTicks()
+			returned = true
 		}
 		fn.report(err)
 	})

@@ -135,13 +135,12 @@ type replacement struct {
 
 // run has fill write the new file, and puts it in its place if that succeeds.
 func (r *replacement) run(name string, fill func(to *os.File) error) error {
-	place := name
-	if target, err := filepath.EvalSymlinks(name); err == nil {
-		place = target
-	}
+	place := placeOf(name)
 	old, err := os.Stat(place)
 	switch {
-	case err != nil: // most likely there is none; else creating the new one fails with the reason
+	case errors.Is(err, fs.ErrNotExist):
+	case err != nil:
+		return r.wrap(name, err)
 	case old.IsDir():
 		return &fs.PathError{Op: r.action, Path: name, Err: syscall.EISDIR}
 	case !old.Mode().IsRegular():
@@ -173,6 +172,35 @@ func (r *replacement) run(name string, fill func(to *os.File) error) error {
 	return nil
 }
 
+// placeOf returns where the links of name lead, be there a file or not.
+func placeOf(name string) string {
+	for range maxLinks {
+		if place, err := filepath.EvalSymlinks(name); err == nil {
+			return place
+		}
+		dir, base := filepath.Split(name)
+		if dir == "" {
+			dir = "."
+		}
+		dir, err := filepath.EvalSymlinks(dir)
+		if err != nil {
+			return name
+		}
+		place := filepath.Join(dir, base)
+		target, err := os.Readlink(place)
+		if err != nil {
+			return place
+		}
+		if name = target; !filepath.IsAbs(target) {
+			name = join(dir, target) // not cleaned: a link may come before its ".."
+		}
+	}
+	return name
+}
+
+// maxLinks is how many links Linux follows.
+const maxLinks = 40
+
 func (r *replacement) complete(to *os.File, old fs.FileInfo, fill func(to *os.File) error) error {
 	if old != nil {
 		if err := to.Chmod(old.Mode()); err != nil {
@@ -192,7 +220,9 @@ func (r *replacement) complete(to *os.File, old fs.FileInfo, fill func(to *os.Fi
 func (r *replacement) wrap(name string, err error) error {
 	switch e := err.(type) {
 	case *fs.PathError:
-		err = e.Err
+		if err = e.Err; e.Op == "read" { // the one thing that is not done to the new file
+			name = e.Path
+		}
 	case *os.LinkError:
 		err = e.Err
 	}

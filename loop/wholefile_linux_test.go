@@ -2,6 +2,7 @@ package loop_test
 
 import (
 	"bytes"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -60,5 +61,15 @@ func TestF08WriteFileFullDisk(t *testing.T) {
 		got, err := os.ReadFile(small)
 		require.NoError(t, err)
 		require.True(t, bytes.Equal(old, got))
+	})
+}
+
+func TestCopyFileNamesWhatCannotBeRead(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		dst := filepath.Join(t.TempDir(), "dst")
+		err := result(t, l, func(fn loop.DoneFunc) { l.CopyFile(dst, "/proc/self/mem", nil, fn) })
+		var p *fs.PathError
+		require.ErrorAs(t, err, &p)
+		require.Equal(t, "/proc/self/mem", p.Path, err)
 	})
 }

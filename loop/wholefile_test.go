@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/proactor-go/proactor/loop"
@@ -256,5 +257,55 @@ func TestF16CopyFileCancel(t *testing.T) {
 		l.CopyFile(dst, src, nil, func(err error) { canceled = err == loop.ErrCanceled }).Cancel()
 		require.NoError(t, l.Run())
 		require.True(t, canceled)
+	})
+}
+
+func TestReplaceThroughADanglingLink(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		for _, how := range []string{"WriteFile", "CopyFile"} {
+			dir := t.TempDir()
+			link, target, src := filepath.Join(dir, "link"), filepath.Join(dir, "target"), filepath.Join(dir, "src")
+			require.NoError(t, os.Symlink("target", link))
+			require.NoError(t, os.WriteFile(src, []byte("text"), 0o600))
+			err := result(t, l, func(fn loop.DoneFunc) {
+				if how == "WriteFile" {
+					l.WriteFile(link, []byte("text"), 0o600, fn)
+				} else {
+					l.CopyFile(link, src, nil, fn)
+				}
+			})
+			require.NoError(t, err)
+			info, err := os.Lstat(link)
+			require.NoError(t, err)
+			assert.NotZero(t, info.Mode()&fs.ModeSymlink, how+": the link was replaced")
+			got, err := os.ReadFile(target)
+			assert.NoError(t, err, how)
+			assert.Equal(t, "text", string(got), how)
+		}
+	})
+}
+
+func TestReplaceALinkToItself(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		link := filepath.Join(t.TempDir(), "link")
+		require.NoError(t, os.Symlink("link", link))
+		err := result(t, l, func(fn loop.DoneFunc) { l.WriteFile(link, []byte("text"), 0o600, fn) })
+		require.ErrorIs(t, err, syscall.ELOOP)
+	})
+}
+
+func TestCopyFileProgressPanics(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		dir := t.TempDir()
+		src := filepath.Join(dir, "src")
+		require.NoError(t, os.WriteFile(src, []byte("text"), 0o600))
+		ended := 0
+		l.CopyFile(filepath.Join(dir, "dst"), src, func(int64, int64) { panic("progress") }, func(err error) {
+			assert.NoError(t, err)
+			ended++
+		})
+		require.Panics(t, func() { _ = l.Run() })
+		require.NoError(t, l.Run())
+		require.Equal(t, 1, ended, "final callbacks")
 	})
 }
