@@ -46,8 +46,9 @@ type FileWatcher struct {
 	adds  int    // under way: who their events are of is not known yet
 	begun uint64 // counts adds
 	early []sys.FileEvent
-	gone  []dropped   // while adds are under way
-	found []FileEvent // in new directories, to be reported before what is read next
+	late  []sys.FileEvent // were early
+	gone  []dropped       // while adds are under way
+	found []FileEvent     // in new directories, to be reported before what is read next
 }
 
 // watched is one file or directory that the kernel watches.
@@ -61,6 +62,7 @@ type watched struct {
 // dropped is a name that was moved away or removed after so many adds had begun: what they find below it is no longer there.
 type dropped struct {
 	name  string
+	below bool // and all below it
 	begun uint64
 }
 
@@ -119,7 +121,7 @@ func (w *FileWatcher) goOn(o *op) {
 
 // waiting reports whether events are left over. Such whose watch is not known yet have to wait for their Add.
 func (w *FileWatcher) waiting() bool {
-	return len(w.found) > 0 || len(w.rest) > 0 || len(w.early) > 0 && w.adds == 0
+	return len(w.found) > 0 || len(w.rest) > 0 || len(w.late) > 0
 }
 
 // fileEvents takes what was read, or the turn to report one event more.
@@ -165,9 +167,9 @@ func (w *FileWatcher) next() (e FileEvent, ok bool) {
 		e = w.found[0]
 		w.found = w.found[1:]
 		return e, true
-	case len(w.early) > 0 && w.adds == 0:
-		raw = w.early[0]
-		w.early = w.early[1:]
+	case len(w.late) > 0: // before what was read after them
+		raw = w.late[0]
+		w.late = w.late[1:]
 	default:
 		raw, w.rest, ok = sys.NextFileEvent(w.rest)
 		if !ok {
@@ -198,7 +200,7 @@ func (w *FileWatcher) next() (e FileEvent, ok bool) {
 		case raw.Op&FileCreated != 0:
 			w.descend(e.Name)
 		case raw.Op&FileRenamed != 0:
-			w.drop(e.Name)
+			w.drop(e.Name, true)
 		}
 	}
 	return e, true
@@ -261,6 +263,7 @@ func (w *FileWatcher) add(name string, recursive, child bool, report func([]*wat
 		if w.adds == 0 {
 			w.gone = nil
 		}
+		w.sortEarly()
 		if child {
 			w.found = append(w.found, found...)
 		}
@@ -269,10 +272,23 @@ func (w *FileWatcher) add(name string, recursive, child bool, report func([]*wat
 	})
 }
 
+// sortEarly has those events reported whose watch is known by now, or will not be.
+func (w *FileWatcher) sortEarly() {
+	early := w.early
+	w.early = nil
+	for _, e := range early {
+		if w.adds == 0 || w.dirs[e.Watch] != nil {
+			w.late = append(w.late, e)
+		} else {
+			w.early = append(w.early, e)
+		}
+	}
+}
+
 // leftMeanwhile reports whether name was dropped since the add with that number began.
 func (w *FileWatcher) leftMeanwhile(name string, begun uint64) bool {
 	for _, d := range w.gone {
-		if d.begun >= begun && (name == d.name || strings.HasPrefix(name, join(d.name, ""))) {
+		if d.begun >= begun && (name == d.name || d.below && strings.HasPrefix(name, join(d.name, ""))) {
 			return true
 		}
 	}
@@ -351,33 +367,41 @@ func (w *FileWatcher) Remove(name string) error {
 	if w.closing {
 		return ErrClosed
 	}
-	if !w.drop(name) {
+	found, recursive := false, false
+	for _, of := range w.dirs {
+		if of.name == name {
+			found, recursive = true, recursive || of.recursive
+		}
+	}
+	if !found {
+		if w.adds > 0 { // one of them may be of it
+			w.gone = append(w.gone, dropped{name, true, w.begun})
+		}
 		return &fs.PathError{Op: "unwatch", Path: name, Err: fs.ErrNotExist}
 	}
+	w.drop(name, recursive)
 	return nil
 }
 
-// drop ends the watch of name and of all below it.
-func (w *FileWatcher) drop(name string) (found bool) {
+// drop ends the watch of name, and of directories below it.
+func (w *FileWatcher) drop(name string, below bool) {
 	if w.adds > 0 {
-		w.gone = append(w.gone, dropped{name, w.begun})
+		w.gone = append(w.gone, dropped{name, below, w.begun})
 	}
-	below := join(name, "")
+	prefix := join(name, "")
 	for number, of := range w.dirs {
-		if of.name == name || of.recursive && strings.HasPrefix(of.name, below) {
+		if of.name == name || below && of.recursive && strings.HasPrefix(of.name, prefix) {
 			_ = sys.FileUnwatch(int(w.fd), number) // it may have ended by itself
 			delete(w.dirs, number)
-			found = true
 		}
 	}
-	return found
 }
 
 // Close ends all watches: Watch and Add end with [ErrClosed], then the descriptor is closed, then fn runs, last and from the
 // close phase. fn may be nil.
 func (w *FileWatcher) Close(fn DoneFunc) {
 	w.close(fn, func() {
-		w.rest, w.early, w.found = nil, nil, nil
+		w.rest, w.early, w.late, w.found = nil, nil, nil, nil
 		w.cancelAll()
 	})
 }

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/proactor-go/proactor/loop"
@@ -338,5 +339,82 @@ func TestFileWatcherPanicInAdd(t *testing.T) {
 			require.NoError(t, s.err, "an event waits")
 			require.NoError(t, l.RunOnce())
 		}
+	})
+}
+
+func TestFileWatcherRemoveOfAParent(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		dir := t.TempDir()
+		sub := filepath.Join(dir, "sub")
+		require.NoError(t, os.Mkdir(sub, 0o700))
+		s := watchFiles(t, l)
+		s.add(t, sub, true)
+		assert.ErrorIs(t, s.w.Remove(dir), fs.ErrNotExist, "it was never added")
+		s.add(t, sub, true)
+		s.add(t, dir, false)
+		assert.NoError(t, s.w.Remove(dir), "which is not recursive")
+		write(t, filepath.Join(sub, "file"), "text")
+		end := time.Now().Add(30 * time.Second)
+		for !s.has(filepath.Join(sub, "file"), loop.FileCreated) && time.Now().Before(end) {
+			require.NoError(t, l.Poll())
+		}
+		assert.True(t, s.has(filepath.Join(sub, "file"), loop.FileCreated), "the watch of what is below is gone")
+		s.w.Close(nil)
+		require.NoError(t, l.Run())
+	})
+}
+
+func TestFileWatcherOrderWhileOthersAreAdded(t *testing.T) {
+	forEachQueueWith(t, loop.Options{Workers: 2}, func(t *testing.T, l *loop.Loop) {
+		dir := t.TempDir()
+		small, large := filepath.Join(dir, "small"), filepath.Join(dir, "large")
+		for i := range 300 {
+			require.NoError(t, os.MkdirAll(filepath.Join(small, fmt.Sprint(i)), 0o700))
+		}
+		for i := range 3000 {
+			require.NoError(t, os.MkdirAll(filepath.Join(large, fmt.Sprint(i)), 0o700))
+		}
+		file := filepath.Join(small, "file")
+		wrong := 0
+		for range 4 {
+			s := watchFiles(t, l)
+			largeDone, smallDone := false, false
+			s.w.Add(large, true, func(err error) { require.NoError(t, err); largeDone = true })
+			s.w.Add(small, true, func(err error) {
+				require.NoError(t, err)
+				smallDone = true
+				_ = os.Remove(file)
+			})
+			stopped := make(chan struct{})
+			go func() { // while small is added
+				time.Sleep(time.Millisecond)
+				_ = os.WriteFile(file, nil, 0o600)
+				close(stopped)
+			}()
+			for !largeDone || !smallDone {
+				require.NoError(t, l.RunOnce())
+			}
+			<-stopped
+			_ = os.Remove(file)
+			mark := filepath.Join(small, "mark")
+			write(t, mark, "")
+			s.await(t, mark, loop.FileCreated)
+			require.NoError(t, os.Remove(mark))
+			created, removed := -1, -1
+			for i, e := range s.events {
+				if e.Name == file && e.Op&loop.FileCreated != 0 {
+					created = i
+				}
+				if e.Name == file && e.Op&loop.FileRemoved != 0 {
+					removed = i
+				}
+			}
+			if created >= 0 && removed >= 0 && removed < created {
+				wrong++
+			}
+			s.w.Close(nil)
+			require.NoError(t, l.Run())
+		}
+		require.Zero(t, wrong, "times the removal came before the creation")
 	})
 }
