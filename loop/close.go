@@ -52,6 +52,12 @@ func (l *Loop) Close() error {
 	case errors.Is(err, ErrRunning), errors.Is(err, ErrClosed):
 		return l.Close() // another goroutine came first: to close it, or to run it
 	case err != nil:
+		if l.closing.Swap(true) {
+			<-l.gone
+			return nil
+		}
+		l.shut = true
+		l.posts.take(sealed)                      // which nobody can run
 		return errors.Join(err, l.releaseQueue()) // it cannot be bound any more, only given up
 	}
 	defer l.leave()
