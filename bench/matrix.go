@@ -34,7 +34,7 @@ func (m Mode) plan() []Cell {
 			c.Deep = m.Deep
 		}
 		c.Warmup, c.Window = m.Warmup, m.Window
-		if underway := c.Conns * c.Size * c.Pipeline; underway > 64<<20 && m.Window >= 500*time.Millisecond {
+		if underway := c.Conns * c.Size * c.Pipeline; underway > 64<<20 && m.Window >= 400*time.Millisecond {
 			c.Window += time.Duration(underway>>20) * time.Millisecond // a short window would be a few round trips
 		}
 		if c.Scenario == "slow" {

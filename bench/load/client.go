@@ -141,12 +141,16 @@ func (c *client) run(w workload, until int64) error {
 	return nil
 }
 
-// drain waits for the answers that are missing. Nothing new is sent.
+// drain waits for the answers that are missing, as long as there comes one now and then: what is under way may be gigabytes. Nothing new is sent.
 func (c *client) drain(w workload) error {
 	c.draining = true
-	end := clock() + int64(c.cfg.patience)
+	end, before := clock()+int64(c.cfg.patience), c.waiting
 	for c.waiting > 0 && c.alive > 0 {
-		left := end - clock()
+		now := clock()
+		if c.waiting < before {
+			end, before = now+int64(c.cfg.patience), c.waiting
+		}
+		left := end - now
 		if left <= 0 {
 			c.giveUp()
 			break
@@ -162,7 +166,7 @@ func (c *client) drain(w workload) error {
 func (c *client) giveUp() {
 	for i := range c.conns {
 		if k := &c.conns[i]; !k.marks.empty() {
-			c.fail(k, fmt.Errorf("no answer within %v of the end", c.cfg.patience))
+			c.fail(k, fmt.Errorf("no answer for %v at the end", c.cfg.patience))
 		}
 	}
 }

@@ -36,7 +36,7 @@ func parse(args []string, usage io.Writer) (config, error) {
 	f.Float64Var(&c.slow, "slow", 0.5, "part of the connections that read slowly (mode slow)")
 	f.DurationVar(&c.warmup, "warmup", 500*time.Millisecond, "unmeasured time before the window")
 	f.DurationVar(&c.duration, "duration", 2*time.Second, "length of the measured window")
-	f.DurationVar(&c.patience, "patience", 5*time.Second, "how long to wait at the end for what is unanswered")
+	f.DurationVar(&c.patience, "patience", 5*time.Second, "how long to wait at the end for the next answer")
 	f.IntVar(&c.pid, "pid", 0, "process id of the server, to read its counters")
 	if err := f.Parse(args); err != nil {
 		return c, err

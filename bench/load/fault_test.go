@@ -5,6 +5,7 @@ import (
 	"net"
 	"slices"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 )
@@ -108,7 +109,22 @@ func TestSilenceIsFound(t *testing.T) {
 	r, stderr, status := load(t, s.addr, "-conns", "3", "-patience", "50ms")
 	require.Equal(t, 1, status)
 	require.EqualValues(t, 3, r.Errors)
-	require.Contains(t, stderr, "3 x no answer within 50ms")
+	require.Contains(t, stderr, "3 x no answer for 50ms")
+}
+
+func TestSlowAnswersAreWaitedFor(t *testing.T) {
+	s := serve(t, func(_ int64, c net.Conn) {
+		for b := make([]byte, 64); ; {
+			if _, err := io.ReadFull(c, b); err != nil {
+				return
+			}
+			time.Sleep(200 * time.Millisecond)
+			if _, err := c.Write(b); err != nil {
+				return
+			}
+		}
+	})
+	loadWell(t, s.addr, "-conns", "1", "-pipeline", "8", "-patience", "1s")
 }
 
 func TestClosedConnectionsAreFound(t *testing.T) {
