@@ -51,6 +51,8 @@ const (
 	unregisterEventFD      = 5
 	registerProbe          = 8
 	registerEnableRings    = 12
+	registerBuffers2       = 15
+	registerBuffersUpdate  = 16
 	registerIOWQMaxWorkers = 19
 	registerRingFDs        = 20
 	unregisterRingFDs      = 21
@@ -67,10 +69,17 @@ const (
 	pollAddMulti      = 1 << 0 // len
 )
 
+// Opcodes of which the vocabulary has a modifier, FixedBuffer.
+const (
+	opReadFixed  Opcode = 4
+	opWriteFixed Opcode = 5
+)
+
 const (
 	offSQRing   = 0
 	offSQEs     = 0x10000000
 	opSupported = 1 << 0
+	rsrcSparse  = 1 << 0
 )
 
 type params struct {
@@ -124,6 +133,23 @@ type rsrcUpdate struct {
 	offset uint32
 	_      uint32
 	data   uint64
+}
+
+type rsrcUpdate2 struct {
+	offset uint32
+	_      uint32
+	data   uint64
+	tags   uint64
+	nr     uint32
+	_      uint32
+}
+
+type rsrcRegister struct {
+	nr    uint32
+	flags uint32
+	_     uint64
+	data  uint64
+	tags  uint64
 }
 
 type bufReg struct {

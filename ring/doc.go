@@ -26,14 +26,14 @@
 // path, address) are on the heap, stay reachable, and are left alone from Push until the terminal
 // completion: the one without [CQEMore]. A cancel does not shorten that, it only makes that completion come
 // sooner. The buffers given to Provide belong to the ring, except those whose numbers came in a CQE and
-// were not yet given back with Recycle.
+// were not yet given back with Recycle. Memory given to Register is pinned until Close and kept reachable; who uses it when is up to its owner.
 //
 // # Threads
 //
 // The fastest kind of ring accepts one thread only, and does its work when that thread enters the
 // kernel. So the goroutine that calls Bind stays locked to its thread, and calls Push, Enter, Reap,
-// Provide, Recycle and Close. Wake alone is for everyone else. Before Bind, any one goroutine may push
-// and provide. When the thread exits, the kernel cancels what it has submitted.
+// Provide, Recycle, Register and Close. Wake alone is for everyone else. Before Bind, any one goroutine may push,
+// provide and register. When the thread exits, the kernel cancels what it has submitted.
 //
 // # Multishot
 //

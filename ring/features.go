@@ -26,16 +26,17 @@ const (
 	WorkerCap                            // IORING_REGISTER_IOWQ_MAX_WORKERS, 5.15
 	HotReads                             // the queue itself tries small file reads with a system call; io_uring does not
 	MultishotRecvmsg                     // OpRecvmsg with Multishot and BufferSelect, 6.0
+	FixedBuffers                         // Register, and the FixedBuffer hint, 5.19
 )
 
 var featureNames = []string{
 	"multishot accept", "multishot recv", "multishot poll", "buffer rings", "poll first", "cancel by fd",
 	"single issuer", "defer taskrun", "coop taskrun", "no sqarray", "no iowait", "registered ring", "worker cap",
-	"hot reads", "multishot recvmsg",
+	"hot reads", "multishot recvmsg", "fixed buffers",
 }
 
 // AllFeatures has every bit of Feature set.
-const AllFeatures = Feature(1<<15 - 1)
+const AllFeatures = Feature(1<<16 - 1)
 
 // String lists the names, separated by commas.
 func (f Feature) String() string {

@@ -23,9 +23,15 @@ func prep(e *entry, s *SQE, set Feature) {
 		e.addr = address(s.Addr)
 		e.len = uint32(min(s.Len, maxTransfer))
 		e.opFlags = s.OpFlags
-		if s.Opcode == OpRead && s.Flags&BufferSelect != 0 {
+		switch {
+		case s.Opcode == OpRead && s.Flags&BufferSelect != 0:
 			e.flags = sqeBufferSelect
 			e.bufGroup = s.Group
+		case s.Flags&FixedBuffer == 0 || set&FixedBuffers == 0:
+		case s.Opcode == OpRead:
+			e.opcode, e.bufGroup = opReadFixed, s.Group
+		case s.Opcode == OpWrite:
+			e.opcode, e.bufGroup = opWriteFixed, s.Group
 		}
 	case OpFsync:
 		e.opFlags = s.OpFlags

@@ -109,10 +109,12 @@ func TestPrepWithout(t *testing.T) {
 		{Opcode: OpRecv, FD: 3},
 		{Opcode: OpSend, FD: 3},
 		{Opcode: OpAccept, FD: 3},
+		{Opcode: OpRead, FD: 3, Len: 5},
+		{Opcode: OpWrite, FD: 3, Len: 5},
 	} {
 		want, got := dirtyEntry(), dirtyEntry()
 		prep(&want, &s, everything)
-		s.Flags = Multishot | PollFirst
+		s.Flags = Multishot | PollFirst | FixedBuffer
 		prep(&got, &s, 0)
 		require.Equal(t, want, got)
 	}
@@ -121,6 +123,22 @@ func TestPrepWithout(t *testing.T) {
 		var e entry
 		prep(&e, &hinted, set)
 		require.Zero(t, e.ioprio)
+	}
+}
+
+// Registered memory makes other opcodes of a read and a write, of nothing else.
+func TestPrepFixedBuffer(t *testing.T) {
+	p := unsafe.Pointer(new(byte))
+	for op, want := range map[Opcode]Opcode{OpRead: 4, OpWrite: 5, OpReadv: OpReadv, OpWritev: OpWritev, OpSend: OpSend, OpRecv: OpRecv} {
+		plain, fixed := dirtyEntry(), dirtyEntry()
+		s := SQE{Opcode: op, FD: 3, Addr: p, Len: 10, Off: 20, OpFlags: 2, Group: 7}
+		prep(&plain, &s, everything)
+		s.Flags = FixedBuffer | MayBlock
+		prep(&fixed, &s, everything)
+		if plain.opcode = want; want != op {
+			plain.bufGroup = 7
+		}
+		require.Equal(t, plain, fixed)
 	}
 }
 

@@ -71,6 +71,11 @@ func probeHere() (Features, error) {
 	if ioUringRegister(r.fd, registerIOWQMaxWorkers, unsafe.Pointer(&unchanged), 2) == 0 {
 		set |= WorkerCap
 	}
+	if errno := r.registerTable(); errno == 0 {
+		set |= FixedBuffers
+	} else {
+		t.lacking("IORING_REGISTER_BUFFERS2", errno)
+	}
 	set |= t.sockets()
 	set |= t.listener()
 	if t.err != nil {

@@ -18,7 +18,7 @@ func TestQueue(t *testing.T) {
 		{"tiny", ring.Options{Entries: 1, CQEntries: 2}},
 		{"like 6.0", ring.Options{Without: newest}},
 		{"like 5.18", ring.Options{Without: newest | ring.SingleIssuer | ring.CoopTaskrun | ring.MultishotAccept |
-			ring.MultishotRecv | ring.BufferRings | ring.PollFirstHint | ring.CancelByFD}},
+			ring.MultishotRecv | ring.BufferRings | ring.PollFirstHint | ring.CancelByFD | ring.FixedBuffers}},
 		{"plain", ring.Options{Without: ring.AllFeatures}},
 		{"tiny and plain", ring.Options{Entries: 1, CQEntries: 2, Without: ring.AllFeatures}},
 		{"no buffers", ring.Options{Without: ring.BufferRings}},

@@ -34,6 +34,7 @@ type Ring struct {
 	dozeFD   int            // what Doze returns, or -1 before the first
 	groups   []*bufferGroup // by number
 	recycled []*bufferGroup // with buffers to publish
+	fixed    []unix.Iovec   // the registered memory, by number; nil before the first
 
 	arg     getEventsArg // of the wait; here, because the kernel reads it and a stack may move
 	timeout timespec
@@ -243,7 +244,7 @@ func (r *Ring) Close() error {
 			_ = unix.Munmap(g.header)
 		}
 	}
-	r.groups, r.recycled = nil, nil
+	r.groups, r.recycled, r.fixed = nil, nil, nil
 	r.refused, r.lastRefused = nil, nil
 	if err != nil {
 		return fmt.Errorf("ring: close: %w", err)

@@ -17,6 +17,7 @@ func (*Ring) Doze() (int, error)                { return -1, ErrUnsupported }
 func (*Ring) Reap([]CQE) int                    { return 0 }
 func (*Ring) Provide(uint16, []byte, int) error { return ErrUnsupported }
 func (*Ring) Recycle(uint16, uint16)            {}
+func (*Ring) Register([]byte) (uint16, error)   { return 0, ErrUnsupported }
 func (*Ring) Wake() error                       { return ErrUnsupported }
 func (*Ring) Features() Features                { return Features{} }
 func (*Ring) FD() int                           { return -1 }

@@ -14,6 +14,7 @@ import "unsafe"
 //
 //	OpNop
 //	OpRead, OpWrite    FD, Addr and Len: the buffer; Off (-1: the file's own position); OpFlags: RWF_*
+//	                   FixedBuffer with Group: the number of the registered memory that the buffer lies in
 //	                   OpRead of what can be polled also BufferSelect with Group, and Len: at most so many bytes; the
 //	                   end of file may come with a buffer too
 //	OpReadv, OpWritev  FD, Addr: the first of Len Iovecs; Off and OpFlags as above
@@ -45,7 +46,7 @@ import "unsafe"
 type SQE struct {
 	Opcode   Opcode
 	Flags    Flags
-	Group    uint16 // the buffer group for BufferSelect
+	Group    uint16 // the buffer group for BufferSelect, the memory's number for FixedBuffer
 	FD       int32
 	Off      int64
 	Addr     unsafe.Pointer
@@ -75,6 +76,10 @@ const (
 	// PollFirst skips the attempt at once and waits for readiness, for a socket known to be
 	// empty (OpRecv, OpAccept) or full (OpSend). IORING_RECVSEND_POLL_FIRST, 5.19.
 	PollFirst
+	// FixedBuffer says that the whole buffer of OpRead or OpWrite lies in the memory that was registered under the number in Group, which
+	// saves the kernel to look up and to pin its pages. A queue without FixedBuffers ignores it.
+	// IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED, 5.1.
+	FixedBuffer
 )
 
 // A RecvmsgOut is what a provided buffer begins with after OpRecvmsg with Multishot (struct io_uring_recvmsg_out). The name follows it, in as

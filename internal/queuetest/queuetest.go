@@ -41,6 +41,7 @@ func Run(t *testing.T, open func(t testing.TB) Queue) {
 		{"accept", acceptScenarios},
 		{"poll", pollScenarios},
 		{"provided", providedScenarios},
+		{"registered", registeredScenarios},
 		{"cancel", cancelScenarios},
 		{"close", closeScenarios},
 		{"msgring", msgRingScenarios},
