@@ -28,7 +28,7 @@ var columns = []column{
 	{"uring", ringColumn(ring.Options{})},
 	{"uring-tiny", ringColumn(ring.Options{Entries: 1, CQEntries: 2})},
 	{"uring-masked", ringColumn(ring.Options{Without: ring.MultishotAccept | ring.MultishotRecv | ring.MultishotPoll |
-		ring.BufferRings | ring.PollFirstHint | ring.CancelByFD | ring.DeferTaskrun | ring.SingleIssuer | ring.MultishotRecvmsg})},
+		ring.BufferRings | ring.PollFirstHint | ring.CancelByFD | ring.DeferTaskrun | ring.SingleIssuer | ring.MultishotRecvmsg | ring.FixedBuffers})},
 	{"epoll", fallbackColumn("epoll")},
 	{"poll", fallbackColumn("poll")},
 }

@@ -37,6 +37,7 @@ type Loop struct {
 	next       int
 	dirty      *handle // chain of handles with something to flush
 	buffers    *bufferGroup
+	registered []registered
 	returned   bool // a buffer came back since the parked receives were looked at
 	spare      int  // a descriptor in reserve, given up to shed connections when the table is full
 	lanes      [laneCount]atomic.Pointer[fallback.Workers]

@@ -41,7 +41,15 @@ type Embeddable interface {
 	Doze() (fd int, err error)
 }
 
+// A Registrar is a queue that moves the data of files faster where it knows the memory: see [Loop.RegisteredBuffers].
+type Registrar interface {
+	// Register has the kernel pin mem for as long as the queue lives. The number is for Group of entries with [ring.FixedBuffer].
+	Register(mem []byte) (number uint16, err error)
+}
+
 var (
+	_ Registrar = (*ring.Ring)(nil)
+
 	_ Embeddable = (*ring.Ring)(nil)
 	_ Embeddable = (*fallback.Queue)(nil)
 

@@ -160,12 +160,11 @@ func (c *copier) openDirect(s *side, name string, flag int, next func()) {
 
 func (c *copier) startBlocks() {
 	n := int(min(int64(c.depth), c.size/int64(c.block)+1)) // one read must find the end
-	memory := loop.AlignedBuffer(n * c.block)
 	c.active = n
-	for ; n > 0; n-- {
-		b := &block{c: c, buf: memory[:c.block:c.block]}
+	buffers, _ := c.l.RegisteredBuffers(n, c.block)
+	for _, buf := range buffers {
+		b := &block{c: c, buf: buf}
 		b.onRead, b.onWritten = b.read, b.written
-		memory = memory[c.block:]
 		b.next()
 	}
 }
