@@ -94,7 +94,7 @@ func fileCell(scenario, name, work string, depth int, contestants []string, args
 }
 
 func randreadCell(depth int) Cell {
-	contestants := []string{uring, uringAgain, epoll, "goroutines", "goroutines-p8", "pool", "c-libuv", "c-libuv-t32", "fio", "fio-fixed"}
+	contestants := []string{uring, uringAgain, fixed, epoll, "goroutines", "goroutines-p8", "pool", "c-libuv", "c-libuv-t32", "fio", "fio-fixed"}
 	return fileCell("randread", fmt.Sprintf("randread/%d", depth), "randread", depth, contestants, "-file", "$DIR/blocks")
 }
 

@@ -26,6 +26,7 @@ const (
 	giouring   = "giouring"
 	segments   = "ours-segments"
 	eventfd    = "ours-uring-eventfd" // wakes another loop as any goroutine may
+	fixed      = "ours-uring-fixed"   // with registered buffers
 	mmsg       = "c-mmsg"             // epoll, recvmmsg, sendmmsg
 )
 
@@ -104,6 +105,7 @@ func diskContestants() []Contestant {
 	return []Contestant{
 		{Group: "disk", Name: uring, Program: ours, Args: onUring},
 		{Group: "disk", Name: uringAgain, Program: ours, Args: onUring},
+		{Group: "disk", Name: fixed, Program: ours, Args: append([]string{"-fixed"}, onUring...)},
 		{Group: "disk", Name: epoll, Program: ours, Args: onEpoll},
 		{Group: "disk", Name: "goroutines", Program: goroutines},
 		{Group: "disk", Name: "goroutines-p8", Program: goroutines, Env: []string{"GOMAXPROCS=8"}},

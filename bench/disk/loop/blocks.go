@@ -19,7 +19,7 @@ type reader struct {
 }
 
 func newReader(c *contestant, i int) *reader {
-	r := &reader{contestant: c, flow: c.blocks.Flow(i), buf: loop.AlignedBuffer(c.job.BlockSize())}
+	r := &reader{contestant: c, flow: c.blocks.Flow(i), buf: c.buffers[i]}
 	r.onRead = r.read
 	return r
 }
@@ -52,7 +52,7 @@ type writer struct {
 }
 
 func newWriter(c *contestant, i int) *writer {
-	w := &writer{contestant: c, flow: c.blocks.Flow(i), buf: loop.AlignedBuffer(c.job.BlockSize())}
+	w := &writer{contestant: c, flow: c.blocks.Flow(i), buf: c.buffers[i]}
 	w.onWrote = w.wrote
 	return w
 }

@@ -3,6 +3,7 @@
 package main
 
 import (
+	"errors"
 	"flag"
 
 	"github.com/proactor-go/proactor/bench/disk/internal/job"
@@ -11,10 +12,11 @@ import (
 
 func main() {
 	backend := flag.String("backend", "auto", "auto, uring, epoll or poll")
-	job.Main(job.All, func(j *job.Job, m *job.Meter) error { return run(j, m, *backend) })
+	fixed := flag.Bool("fixed", false, "register the buffers of reads and writes with the ring")
+	job.Main(job.All, func(j *job.Job, m *job.Meter) error { return run(j, m, *backend, *fixed) })
 }
 
-func run(j *job.Job, m *job.Meter, backend string) error {
+func run(j *job.Job, m *job.Meter, backend string, fixed bool) error {
 	l, err := loop.New(loop.Options{Backend: backend})
 	if err != nil {
 		return err
@@ -25,6 +27,9 @@ func run(j *job.Job, m *job.Meter, backend string) error {
 		return err
 	}
 	c := &contestant{job: j, meter: m, lane: m.Lane(), l: l, blocks: blocks, salt: job.Salt()}
+	if c.buffers, err = buffers(j, l, fixed); err != nil {
+		return err
+	}
 	if j.Work == job.Small {
 		c.startSmall()
 	} else {
@@ -35,14 +40,30 @@ func run(j *job.Job, m *job.Meter, backend string) error {
 
 // A contestant runs the flows of one job. All of it belongs to the loop, so that one lane will do.
 type contestant struct {
-	job    *job.Job
-	meter  *job.Meter
-	lane   *job.Lane
-	l      *loop.Loop
-	file   *loop.File
-	blocks *job.Blocks
-	names  []string
-	salt   uint64
+	job     *job.Job
+	meter   *job.Meter
+	lane    *job.Lane
+	l       *loop.Loop
+	file    *loop.File
+	blocks  *job.Blocks
+	buffers [][]byte // one per flow
+	names   []string
+	salt    uint64
+}
+
+func buffers(j *job.Job, l *loop.Loop, fixed bool) ([][]byte, error) {
+	if fixed {
+		list, ok := l.RegisteredBuffers(j.Depth, j.BlockSize())
+		if !ok {
+			return nil, errors.New("the kernel does not register the buffers")
+		}
+		return list, nil
+	}
+	list := make([][]byte, j.Depth)
+	for i := range list {
+		list[i] = loop.AlignedBuffer(j.BlockSize())
+	}
+	return list, nil
 }
 
 func (c *contestant) opened(f *loop.File, err error) {

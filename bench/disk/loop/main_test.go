@@ -17,13 +17,14 @@ func TestWorkloads(t *testing.T) {
 	dir := t.TempDir()
 	require.NoError(t, job.Prepare(dir, 4<<20, 4<<20))
 	contestants := map[string]func(*job.Job, *job.Meter) error{
-		"epoll": func(j *job.Job, m *job.Meter) error { return run(j, m, "epoll") },
+		"epoll": func(j *job.Job, m *job.Meter) error { return run(j, m, "epoll", false) },
 		"os":    func(j *job.Job, m *job.Meter) error { return block(j, m, blocking.OS) },
 		"bare":  func(j *job.Job, m *job.Meter) error { return block(j, m, blocking.Bare) },
 	}
 	if l, err := loop.New(loop.Options{Backend: "uring"}); err == nil {
 		require.NoError(t, l.Close())
-		contestants["uring"] = func(j *job.Job, m *job.Meter) error { return run(j, m, "uring") }
+		contestants["uring"] = func(j *job.Job, m *job.Meter) error { return run(j, m, "uring", false) }
+		contestants["uring-fixed"] = func(j *job.Job, m *job.Meter) error { return run(j, m, "uring", true) }
 	}
 	files := map[string]string{
 		job.RandRead: "blocks", job.HotRead: "hot", job.SeqRead: "hot", job.SeqWrite: "written", job.Append: "log",
