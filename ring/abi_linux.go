@@ -71,8 +71,8 @@ const (
 
 // Opcodes of which the vocabulary has a modifier, FixedBuffer.
 const (
-	opReadFixed  Opcode = 4
-	opWriteFixed Opcode = 5
+	opReadFixed  = 4
+	opWriteFixed = 5
 )
 
 const (

@@ -55,6 +55,12 @@ var kernelConstants = map[string]uint64{
 	"unregisterRingFDs":      uint64(upstream.UnregisterRingFDs),
 	"registerPbufRing":       uint64(upstream.RegisterPbufRing),
 
+	"registerBuffers2":      uint64(upstream.RegisterBuffers2),
+	"registerBuffersUpdate": uint64(upstream.RegisterBuffersUpdate),
+	"rsrcSparse":            uint64(upstream.RsrcRegisterSparse),
+	"opReadFixed":           uint64(upstream.OpReadFixed),
+	"opWriteFixed":          uint64(upstream.OpWriteFixed),
+
 	"sqeBufferSelect":   uint64(upstream.SqeBufferSelect),
 	"recvsendPollFirst": uint64(upstream.RecvsendPollFirst),
 	"recvMultishot":     uint64(upstream.RecvMultishot),

@@ -47,7 +47,7 @@ func New(entries uint32) (*Queue, error) {
 	if err != nil {
 		return nil, err
 	}
-	features := ours.Features().Without(ring.CoopTaskrun | ring.NoSQArray | ring.NoIowait | ring.RegisteredRing | ring.WorkerCap)
+	features := ours.Features().Without(ring.CoopTaskrun | ring.NoSQArray | ring.NoIowait | ring.RegisteredRing | ring.WorkerCap | ring.FixedBuffers)
 	if err := ours.Close(); err != nil {
 		return nil, err
 	}
