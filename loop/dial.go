@@ -31,6 +31,7 @@ func (d *Dialer) connect(l *Loop, network, address string, fn ConnFunc) Op {
 		x.err = err
 		return l.settle(o, -int32(syscall.EINVAL))
 	}
+	o.sqe.Addr, o.sqe.Len = unsafe.Pointer(&x.addr), addr.Encode(&x.addr) // from here on errors name it
 	fd, err := sys.StreamSocket(addr)
 	if err != nil {
 		return l.settle(o, sys.Result(err))
@@ -44,8 +45,6 @@ func (d *Dialer) connect(l *Loop, network, address string, fn ConnFunc) Op {
 	}
 	x.syscall = "connect"
 	o.sqe.Opcode = ring.OpConnect
-	o.sqe.Addr = unsafe.Pointer(&x.addr)
-	o.sqe.Len = addr.Encode(&x.addr)
 	l.submit(o)
 	return l.op(o)
 }
@@ -84,6 +83,18 @@ func control(fn func(network, address string, c syscall.RawConn) error, network,
 	return err
 }
 
+// peer is the address that o, a Dial, is to connect to, as far as it is known.
+func (o *op) peer() net.Addr {
+	if o.sqe.Len == 0 {
+		return nil
+	}
+	addr := sys.DecodeAddr(&o.extra.addr)
+	if a, ok := addr.(*net.UnixAddr); ok {
+		a.Net = o.extra.name
+	}
+	return addr
+}
+
 // connected ends a Dial.
 func (l *Loop) connected(o *op, res int32) {
 	fn, x, fd := callback[ConnFunc](o), o.extra, o.sqe.FD
@@ -106,16 +117,9 @@ func (l *Loop) connected(o *op, res int32) {
 	case wrapped:
 		err = x.err
 	case x.err != nil:
-		err = &net.OpError{Op: "dial", Net: x.name, Err: x.err}
+		err = &net.OpError{Op: "dial", Net: x.name, Addr: o.peer(), Err: x.err}
 	case !bare(err):
-		op := &net.OpError{Op: "dial", Net: x.name, Err: os.NewSyscallError(x.syscall, err)}
-		if o.sqe.Len > 0 {
-			op.Addr = sys.DecodeAddr(&x.addr)
-		}
-		if a, ok := op.Addr.(*net.UnixAddr); ok {
-			a.Net = x.name
-		}
-		err = op
+		err = &net.OpError{Op: "dial", Net: x.name, Addr: o.peer(), Err: os.NewSyscallError(x.syscall, err)}
 	}
 	if fd >= 0 {
 		l.release(fd)

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"os"
 	"strings"
 	"syscall"
@@ -262,6 +263,32 @@ func blackHoleAt(t *testing.T, l *loop.Loop, at string) string {
 	}
 	t.Skip("this system does not drop what a listen queue has no room for")
 	return ""
+}
+
+// Also what does not get as far as connect says where it was to go.
+func TestDialErrorsNameTheAddress(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		const address = "127.0.0.1:1"
+		failed := errors.New("control")
+		dialers := map[string]loop.Dialer{
+			"connect": {},
+			"bind":    {LocalAddr: netip.MustParseAddrPort("192.0.2.1:0")},
+			"control": {Control: func(string, string, syscall.RawConn) error { return failed }},
+		}
+		calls := 0
+		for name, d := range dialers {
+			d.Dial(l, "tcp", address, func(_ *loop.Conn, err error) {
+				calls++
+				var op *net.OpError
+				require.ErrorAs(t, err, &op, name)
+				require.NotNil(t, op.Addr, name)
+				require.Equal(t, address, op.Addr.String(), name)
+				require.ErrorContains(t, err, name)
+			})
+		}
+		require.NoError(t, l.Run())
+		require.Equal(t, len(dialers), calls)
+	})
 }
 
 func TestN03CancelConnect(t *testing.T) {

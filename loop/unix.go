@@ -79,6 +79,7 @@ func (d *Dialer) connectUnix(l *Loop, o *op, address string) Op {
 		x.err = &net.OpError{Op: "dial", Net: x.name, Addr: addr.Net(), Err: os.NewSyscallError("connect", err)}
 		return l.settle(o, sys.Result(err))
 	}
+	o.sqe.Addr, o.sqe.Len = unsafe.Pointer(&x.addr), addr.Encode(&x.addr)
 	fd, err := sys.UnixSocket(x.name)
 	if err != nil {
 		return l.settle(o, sys.Result(err))
@@ -90,8 +91,6 @@ func (d *Dialer) connectUnix(l *Loop, o *op, address string) Op {
 	}
 	x.syscall = "connect"
 	o.sqe.Opcode = ring.OpConnect
-	o.sqe.Addr = unsafe.Pointer(&x.addr)
-	o.sqe.Len = addr.Encode(&x.addr)
 	l.submit(o)
 	return l.op(o)
 }
