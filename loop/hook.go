@@ -57,6 +57,7 @@ func (h *Hook) Stop() {
 
 // Unref lets Run return although the hook is active. It returns h.
 func (h *Hook) Unref() *Hook {
+	h.l.checkThread("Hook")
 	if !h.unref {
 		h.unref = true
 		if h.active {
@@ -68,6 +69,7 @@ func (h *Hook) Unref() *Hook {
 
 // Ref undoes Unref. It returns h.
 func (h *Hook) Ref() *Hook {
+	h.l.checkThread("Hook")
 	if h.unref {
 		h.unref = false
 		if h.active {
@@ -160,6 +162,7 @@ func (i *Immediate) Stop() bool {
 
 // Unref lets Run return although the function is still to run. It returns i.
 func (i *Immediate) Unref() *Immediate {
+	i.l.checkThread("Immediate")
 	if !i.unref {
 		i.unref = true
 		if i.queued {
@@ -171,6 +174,7 @@ func (i *Immediate) Unref() *Immediate {
 
 // Ref undoes Unref. It returns i.
 func (i *Immediate) Ref() *Immediate {
+	i.l.checkThread("Immediate")
 	if i.unref {
 		i.unref = false
 		if i.queued {

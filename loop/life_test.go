@@ -830,6 +830,15 @@ func TestWrongGoroutinePanicsUnderRace(t *testing.T) {
 			"Immediate":  func() { l.Immediate(func() {}) },
 			"its Stop":   func() { immediate.Stop() },
 			"NextTick":   func() { l.NextTick(func() {}) },
+			"Ref":        l.Ref,
+			"UpdateNow":  l.UpdateNow,
+			"unref 1":    func() { timer.Unref() },
+			"unref 2":    func() { hook.Unref() },
+			"unref 3":    func() { immediate.Unref() },
+			"ref 1":      func() { timer.Ref() },
+			"ref 2":      func() { hook.Ref() },
+			"ref 3":      func() { immediate.Ref() },
+			"registered": func() { l.RegisteredBuffers(1, 1) },
 		} {
 			got := elsewhere(func() any { return panicOf(call) })
 			require.IsType(t, "", got, name)

@@ -137,12 +137,17 @@ func (l *Loop) Now() time.Time {
 }
 
 // UpdateNow moves the loop's time to the present, for callbacks that take long.
-func (l *Loop) UpdateNow() { l.now, l.stale = time.Since(l.origin), false }
+func (l *Loop) UpdateNow() {
+	l.checkThread("UpdateNow")
+	l.now, l.stale = time.Since(l.origin), false
+}
 
 // Run turns the loop until nothing that counts is alive, or until [Loop.Stop] or [Loop.Close]. It may be called again.
 // The first of Run, RunOnce and Poll locks its goroutine to its OS thread until Close and makes it the loop's.
 // It returns [ErrRunning] within itself or on another goroutine, [ErrClosed] on a closed loop, and what the queue reports
 // if it breaks. A panic in a callback leaves Run; a further Run goes on where it was left.
+//
+// The goroutine that runs the loop is the one to close it: once Run has returned there, a Close from elsewhere is [ErrRunning].
 func (l *Loop) Run() error {
 	return l.run(func() error {
 		if l.Alive() && !l.interrupted() {
@@ -175,12 +180,14 @@ func (l *Loop) Alive() bool { return l.refs > 0 || l.batch != nil || l.posts.wai
 
 // Ref holds the loop alive until a matching Unref.
 func (l *Loop) Ref() {
+	l.checkThread("Ref")
 	l.holds++
 	l.refs++
 }
 
 // Unref undoes one Ref. Without one it panics.
 func (l *Loop) Unref() {
+	l.checkThread("Unref")
 	if l.holds == 0 {
 		panic("loop: Unref without Ref")
 	}

@@ -77,6 +77,7 @@ func (s *Signal) arrived(sig os.Signal) {
 
 // Once makes the next call of the function the last. It returns s.
 func (s *Signal) Once() *Signal {
+	s.l.checkThread("Signal")
 	s.once = true
 	return s
 }
@@ -102,6 +103,7 @@ func (s *Signal) Active() bool { return s.active }
 
 // Ref keeps Run from returning while the Signal is active. It returns s.
 func (s *Signal) Ref() *Signal {
+	s.l.checkThread("Signal")
 	if !s.referenced {
 		s.referenced = true
 		if s.active {
@@ -113,6 +115,7 @@ func (s *Signal) Ref() *Signal {
 
 // Unref undoes Ref. It returns s.
 func (s *Signal) Unref() *Signal {
+	s.l.checkThread("Signal")
 	if s.referenced {
 		s.referenced = false
 		if s.active {

@@ -100,6 +100,7 @@ func (t *Timer) Active() bool { return t.armed }
 
 // Unref lets Run return although the timer is armed. It returns t.
 func (t *Timer) Unref() *Timer {
+	t.l.checkThread("Timer")
 	if !t.unref {
 		t.unref = true
 		if t.armed {
@@ -111,6 +112,7 @@ func (t *Timer) Unref() *Timer {
 
 // Ref undoes Unref. It returns t.
 func (t *Timer) Ref() *Timer {
+	t.l.checkThread("Timer")
 	if t.unref {
 		t.unref = false
 		if t.armed {
