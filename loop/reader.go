@@ -3,6 +3,7 @@ package loop
 import (
 	"bufio"
 	"bytes"
+	"fmt"
 	"io"
 	"unsafe"
 )
@@ -21,7 +22,7 @@ type Reader struct {
 	onReceived IOFunc
 }
 
-// NewReader returns a Reader with a buffer of size bytes: the longest line, or run, that it can receive.
+// NewReader returns a Reader with a buffer of size bytes, at least 16: the longest line, or run, that it can receive.
 func NewReader(c *Conn, size int) *Reader {
 	r := &Reader{c: c, buf: make([]byte, max(size, 16))}
 	r.onReceived = r.received
@@ -38,8 +39,13 @@ func (r *Reader) Buffered() []byte { return r.buf[r.start:r.end] }
 func (r *Reader) ReadUntil(delim byte, fn IOFunc) Op { return r.begin("ReadUntil", int(delim), 0, fn) }
 
 // Next receives n bytes. fn gets them as from ReadUntil. At the end of the stream it gets what is left with [io.ErrUnexpectedEOF], or
-// [io.EOF] if there is nothing; [bufio.ErrBufferFull] if n is more than the buffer has room for.
-func (r *Reader) Next(n int, fn IOFunc) Op { return r.begin("Next", -1, max(n, 0), fn) }
+// [io.EOF] if there is nothing; [bufio.ErrBufferFull] if n is more than the buffer has room for. A negative n panics.
+func (r *Reader) Next(n int, fn IOFunc) Op {
+	if n < 0 {
+		panic(fmt.Sprintf("loop: Reader.Next: %d bytes", n))
+	}
+	return r.begin("Next", -1, n, fn)
+}
 
 func (r *Reader) begin(method string, until, size int, fn IOFunc) Op {
 	needCallback(method, fn == nil)

@@ -190,3 +190,11 @@ func TestReaderAgainstBufio(t *testing.T) {
 		require.Greater(t, lines, 100)
 	})
 }
+
+func TestReaderNegative(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		conn, _ := connectPeer(t, l)
+		r := loop.NewReader(conn, 100)
+		require.PanicsWithValue(t, "loop: Reader.Next: -5 bytes", func() { r.Next(-5, func([]byte, error) {}) })
+	})
+}
