@@ -2,6 +2,7 @@ package loop
 
 import (
 	"fmt"
+	"math"
 	"unsafe"
 
 	"github.com/proactor-go/proactor/ring"
@@ -23,11 +24,11 @@ type registered struct {
 // ok reports whether the kernel keeps them. It does not without io_uring, before Linux 5.19, beyond RLIMIT_MEMLOCK (8 MiB of a user's processes
 // together unless they have CAP_IPC_LOCK), and after Close. The buffers are good then too, just not faster.
 //
-// RegisteredBuffers belongs to the loop's goroutine, or may be called before the first Run. It panics unless n and size are positive.
+// RegisteredBuffers belongs to the loop's goroutine, or may be called before the first Run. It panics unless n and size are positive, and if there is no such memory.
 // IORING_REGISTER_BUFFERS_UPDATE, IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED.
 func (l *Loop) RegisteredBuffers(n, size int) (buffers [][]byte, ok bool) {
 	l.checkThread("RegisteredBuffers")
-	if n <= 0 || size <= 0 {
+	if n <= 0 || size <= 0 || size > math.MaxInt-2*pageSize || n > (math.MaxInt-2*pageSize)/(size+pageSize) {
 		panic(fmt.Sprintf("loop: RegisteredBuffers: %d buffers of %d bytes", n, size))
 	}
 	stride := (size + pageSize - 1) &^ (pageSize - 1)

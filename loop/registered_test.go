@@ -1,7 +1,9 @@
 package loop_test
 
 import (
+	"fmt"
 	"io"
+	"math"
 	"os"
 	"path/filepath"
 	"testing"
@@ -108,7 +110,7 @@ func TestRegisteredBuffersWrongArguments(t *testing.T) {
 	l, err := loop.New(loop.Options{})
 	require.NoError(t, err)
 	defer l.Close()
-	for _, c := range [][2]int{{0, 1}, {1, 0}, {-1, 1}, {1, -1}} {
-		require.Panics(t, func() { l.RegisteredBuffers(c[0], c[1]) })
+	for _, c := range [][2]int{{0, 1}, {1, 0}, {-1, 1}, {1, -1}, {1, math.MaxInt}, {math.MaxInt, 1}, {math.MaxInt >> 11, 4096}} {
+		require.PanicsWithValue(t, fmt.Sprintf("loop: RegisteredBuffers: %d buffers of %d bytes", c[0], c[1]), func() { l.RegisteredBuffers(c[0], c[1]) })
 	}
 }
