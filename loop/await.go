@@ -18,7 +18,7 @@ import (
 //
 // When ctx ends, Await cancels the operation, and returns ctx's error once it has ended, unless it won: until then the loop may use what it was lent.
 // If the loop did not get to start it, it never does. On a closed loop the error is [ErrClosed]. Await may be called on any goroutine
-// but the loop's, which it would keep from ever ending the operation: there it panics.
+// but the loop's, which it would keep from ever ending the operation: there it panics. Before the first Run no goroutine is the loop's yet: another one must be about to run it.
 func (l *Loop) Await(ctx context.Context, start func(done DoneFunc) Op) error {
 	if owner := l.thread.Load(); owner != 0 && owner == sys.ThreadID() {
 		panic("loop: Await on the loop's own goroutine")

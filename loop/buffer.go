@@ -173,6 +173,9 @@ type multishot interface {
 
 // RecvMultishot receives again and again into the loop's provided buffers, until an error, EOF or Cancel. It is one operation: the final
 // callback is the one with an error. When all buffers are in use it pauses until one comes back.
+//
+// Each callback has a whole buffer, however few bytes are in it. A program that keeps them, or sends them, limits how many, or one peer that does not
+// read stops the receives of all. After a Cancel there may come as much as has arrived already, up to all buffers that are free.
 // IORING_OP_RECV with IORING_RECV_MULTISHOT; on what is no socket, IORING_OP_READ into a selected buffer, again and again.
 func (c *Conn) RecvMultishot(fn BufferFunc) Op {
 	needCallback("RecvMultishot", fn == nil)

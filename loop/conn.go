@@ -110,7 +110,7 @@ func (c *Conn) received(o *op, res int32) {
 
 // Close ends the connection: no new operation is accepted, those in flight end with [ErrClosed], queued sends are dropped, then
 // the descriptor is closed, then fn runs, last and from the close phase. fn may be nil. To let queued sends go out first, call
-// [Conn.CloseWrite] and Close in its callback. A further Close ends with ErrClosed.
+// [Conn.CloseWrite] and Close in its callback; if the peer may have sent what was not received, receive until io.EOF before that (rule 7 of the package). A further Close ends with ErrClosed.
 func (c *Conn) Close(fn DoneFunc) { c.close(fn, c.cancelAll) }
 
 func (c *Conn) cancelAll() {
@@ -121,13 +121,15 @@ func (c *Conn) cancelAll() {
 	c.dropSends()
 }
 
-// Queued returns how many bytes of started sends have not moved yet: what a producer watches for backpressure.
+// Queued returns how many bytes of started sends have not moved yet: what a producer watches for backpressure. Who sends
+// provided buffers watches their number too: each may hold a few bytes only.
 func (c *Conn) Queued() int { return c.queued }
 
 // LocalAddr returns the local address, or nil on a closed connection. getsockname(2), at each call.
 func (c *Conn) LocalAddr() net.Addr { return c.addr(sys.LocalAddr) }
 
-// RemoteAddr returns the peer's address, or nil if there is none any more. getpeername(2), at each call.
+// RemoteAddr returns the peer's address, or nil if there is none any more: not after a reset, nor in the error that tells of it. Who writes a log
+// asks when the connection is accepted. getpeername(2), at each call.
 func (c *Conn) RemoteAddr() net.Addr { return c.addr(sys.PeerAddr) }
 
 func (c *Conn) addr(get func(int) (net.Addr, error)) net.Addr {

@@ -60,7 +60,7 @@
 //  4. One at a time. Until the first [Loop.Run], [Loop.RunOnce] or [Loop.Poll] one goroutine at a time may use the loop; from
 //     then until [Loop.Close] only that goroutine, which the loop locks to its thread. Callbacks never overlap. Only [Loop.Post],
 //     [Loop.Await], [Loop.Metrics], [Loop.Stop] and [Loop.Close] may be called from elsewhere; to cancel from elsewhere, post the Cancel. Use on the wrong goroutine is
-//     always found by Run and Close, and by everything else in programs built with -race.
+//     always found by Run and Close, and in programs built with -race by whatever starts, ends or references something.
 //
 //  5. Order. Sends on one [Conn] go out, and call back, in the order they were started; the loop finishes short ones and combines those
 //     of one turn. A send that ends early, after some of its bytes moved, reports them with the error, and every later send fails; one
@@ -73,11 +73,12 @@
 //     error. To cancel an operation that has ended does nothing, whatever runs in its place.
 //
 //  7. Close, of a handle, refuses new operations, cancels those in flight, waits until the queue has let go of the descriptor, closes it,
-//     and then calls back, last and from the close phase. Operations that it ended get [ErrClosed]; queued sends are dropped (to let them
-//     out, [Conn.CloseWrite] and Close in its callback). A descriptor's number is never reused while anything old could reach it.
+//     and then calls back, last and from the close phase. Operations that it ended get [ErrClosed]; queued sends are dropped. To let them
+//     out, [Conn.CloseWrite] and Close in its callback; if the peer may have sent something that was not received, receive until io.EOF first, for TCP
+//     resets a connection that is closed with unread input, and the peer loses what it has not read. A descriptor's number is never reused while anything old could reach it.
 //
-//  8. Nothing is lost on overflow. Full queues, exhausted buffers, a full descriptor table on accept, EINTR, EAGAIN and an ended multishot are
-//     dealt with inside; [Loop.Metrics] counts some of them. The loop neither spins nor sleeps with work pending.
+//  8. Nothing is lost on overflow. Full queues, exhausted buffers, EINTR, EAGAIN and an ended multishot are
+//     dealt with inside; with a full descriptor table, waiting connections are closed and accepting goes on; [Loop.Metrics] counts some of them. The loop neither spins nor sleeps with work pending.
 //
 //  9. The same results everywhere: the same bytes, the same errors, the same guarantees, timers equally fine.
 //
@@ -98,8 +99,9 @@
 // # Errors
 //
 // Once an operation has started it reports only through its callback: [io.EOF], [ErrClosed], [ErrCanceled],
-// [os.ErrDeadlineExceeded], [ErrBusy], or a [*net.OpError], [*fs.PathError] or [*os.LinkError] around the errno, so that
-// errors.Is(err, fs.ErrNotExist) and errors.Is(err, syscall.ECONNRESET) work. Misuse panics, with a message that begins with "loop: ".
+// [os.ErrDeadlineExceeded], [ErrBusy], all bare, or a [*net.OpError], [*fs.PathError], [*os.LinkError] or [*os.SyscallError] around the errno, so that
+// errors.Is(err, fs.ErrNotExist) and errors.Is(err, syscall.ECONNRESET) work; names also give a [*net.DNSError], children an exec.Error, functions on
+// other goroutines a [*PanicError], and what promises a number of bytes [io.ErrUnexpectedEOF]. Misuse panics, with a message that begins with "loop: ".
 //
 // # Caveats
 //

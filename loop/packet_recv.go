@@ -114,7 +114,7 @@ func (c *PacketConn) from(p *Packet, name unsafe.Pointer, n int) {
 // RecvMultishot receives datagrams into the loop's provided buffers, one in each, until an error or Cancel. It is one operation: the final callback is
 // the one with an error. When all buffers are in use it pauses until one comes back; what arrives meanwhile waits in the kernel's
 // buffer, and is dropped when that is full. A provided buffer also holds the sender's address: from a datagram of more than [Options.BufferSize] less
-// 48 bytes (with SetGRO 72, a Unix socket 128) the rest is cut off, and Truncated is set. ECONNREFUSED on a connected socket ends it like any other
+// 48 bytes (with SetGRO 72, a Unix socket 128) the rest is cut off, and Truncated is set; by default that takes a datagram of more than 65488 bytes. ECONNREFUSED on a connected socket ends it like any other
 // error; the socket can still be used, and the program may start it again.
 // IORING_OP_RECVMSG with IORING_RECV_MULTISHOT.
 func (c *PacketConn) RecvMultishot(fn PacketFunc) Op {

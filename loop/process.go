@@ -83,6 +83,8 @@ type Process struct {
 // $PATH does not lead to, all as package os/exec has them. Start waits until the child
 // runs the program, about a millisecond. The end is seen through a pidfd that is polled in the queue (pidfd_open(2), IORING_OP_POLL_ADD, Linux 5.3), without a
 // goroutine per child; where there is none, SIGCHLD has all children asked with wait4(2).
+//
+// What the child wrote may still be in its pipes when fn is called: all of it was there when they end with io.EOF.
 func (l *Loop) Start(c Command, fn ExitFunc) (*Process, error) {
 	l.checkThread("Start")
 	needCallback("Start", fn == nil)
