@@ -22,8 +22,11 @@ const (
 	highBytes = 1 << 20
 )
 
-// buffers is how many provided buffers there are, of 64 KiB. Sends may hold half of them.
-const buffers = 1024
+// buffers is how many provided buffers there are, of 64 KiB. Sends may hold half of them, and maxCopied bytes besides.
+const (
+	buffers   = 1024
+	maxCopied = 64 << 20
+)
 
 func main() {
 	addr := flag.String("addr", "127.0.0.1:7000", "IP address and port to listen on")
@@ -63,9 +66,13 @@ func run(addr, backend string) error {
 
 type server struct {
 	l    *loop.Loop
-	lent int // provided buffers that sends hold
-	err  error
+	lent   int // provided buffers that sends hold
+	copied int // bytes in copies that they hold
+	err    error
 }
+
+// short reports whether slow peers hold all that the server has for them.
+func (s *server) short() bool { return s.copied > maxCopied }
 
 func (s *server) accepted(c *loop.Conn, err error) {
 	if err != nil {
@@ -105,25 +112,32 @@ func (e *session) received(b loop.Buffer, err error) {
 }
 
 // echo sends the very buffer that was received. When slow peers hold too many of them, it sends a copy, so
-// that the others still find buffers to receive into.
+// that the others still find buffers to receive into; when they hold too much of that as well, whoever has anything unsent stops receiving.
 func (e *session) echo(b loop.Buffer) {
-	if e.server.lent < buffers/2 {
-		e.server.lent++
+	s := e.server
+	if s.lent < buffers/2 {
+		s.lent++
 		e.conn.SendBuffer(b, e.onSent)
 	} else {
+		s.copied += b.Len()
 		e.conn.Send(bytes.Clone(b.Bytes()), e.onCopySent)
 	}
-	if e.unsent++; e.unsent == highWater || e.conn.Queued() > highBytes {
+	if e.unsent++; e.unsent == highWater || e.conn.Queued() > highBytes || s.short() {
 		e.recv.Cancel() // a request: what has been received already still arrives
 	}
 }
 
 func (e *session) sent(err error) {
 	e.server.lent--
-	e.copySent(nil, err)
+	e.done(err)
 }
 
-func (e *session) copySent(_ []byte, err error) {
+func (e *session) copySent(b []byte, err error) {
+	e.server.copied -= cap(b)
+	e.done(err)
+}
+
+func (e *session) done(err error) {
 	e.unsent--
 	if err != nil {
 		e.conn.Close(nil)
@@ -134,7 +148,7 @@ func (e *session) copySent(_ []byte, err error) {
 
 // resume receives again when the canceled receive has ended and the peer has caught up.
 func (e *session) resume() {
-	if e.paused && e.unsent <= lowWater {
+	if e.paused && (e.unsent == 0 || e.unsent <= lowWater && !e.server.short()) {
 		e.paused = false
 		e.recv = e.conn.RecvMultishot(e.onReceived)
 	}
