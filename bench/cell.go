@@ -12,6 +12,7 @@ type Cell struct {
 	Scenario    string        `json:"scenario"`
 	Contestants []string      `json:"contestants"`
 	Conns       int           `json:"conns,omitempty"`
+	Idle        int           `json:"idle,omitempty"` // connections that say nothing, besides
 	Size        int           `json:"size,omitempty"`
 	Pipeline    int           `json:"pipeline,omitempty"`
 	Depth       int           `json:"depth,omitempty"`
@@ -70,6 +71,7 @@ func latencyCell(conns int, share float64, contestants []string) Cell {
 
 func idleCell(idle, active int, contestants []string) Cell {
 	c := loadCell("idle", fmt.Sprintf("idle/%d", idle), active, contestants, "-idle", strconv.Itoa(idle), "-size", "64")
+	c.Idle = idle
 	return c
 }
 

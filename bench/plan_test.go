@@ -112,3 +112,18 @@ func TestTargetsAreMeasured(t *testing.T) {
 	}
 	require.Len(t, modes["targets"].plan(), len(findCells(modes["full"].plan(), isTarget)))
 }
+
+// Idle connections count as well.
+func TestLimitMarksWhatIsTooLarge(t *testing.T) {
+	cells := []Cell{
+		echoCell(1000, 64, 1, []string{"c-select", "c-poll"}), echoCell(1001, 64, 1, []string{"c-select", "c-poll"}),
+		idleCell(5000, 64, []string{"c-select", "c-poll"}),
+	}
+	s := &Suite{contestants: contestants(), results: &Results{Cells: cells}}
+	s.limit()
+	require.Len(t, s.results.Absent, 2)
+	for i, a := range s.results.Absent {
+		require.Equal(t, "c-select", a.Contestant)
+		require.Equal(t, cells[i+1].Name, a.Cell)
+	}
+}

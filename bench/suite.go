@@ -103,7 +103,7 @@ func (s *Suite) find(c Cell, name string) (Contestant, bool) {
 func (s *Suite) limit() {
 	for _, c := range s.results.Cells {
 		for _, name := range c.Contestants {
-			if who, _ := s.find(c, name); who.Limit > 0 && c.Conns > who.Limit {
+			if who, _ := s.find(c, name); who.Limit > 0 && c.Conns+c.Idle > who.Limit {
 				s.results.Absent = append(s.results.Absent, Absence{who.Group, name, c.Name, who.Why})
 			}
 		}
