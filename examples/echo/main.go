@@ -65,7 +65,7 @@ func run(addr, backend string) error {
 }
 
 type server struct {
-	l    *loop.Loop
+	l      *loop.Loop
 	lent   int // provided buffers that sends hold
 	copied int // bytes in copies that they hold
 	err    error
