@@ -188,28 +188,6 @@ func TestSendBufferConsumes(t *testing.T) {
 	})
 }
 
-func TestPoison(t *testing.T) {
-	if !loop.Poisons() {
-		t.Skip("only race builds poison buffers")
-	}
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		c, peer := connectPeer(t, l)
-		var stale []byte
-		receiveOne(t, l, c, peer, "read after the callback", func(b loop.Buffer) { stale = b.Bytes() })
-		require.Equal(t, bytes.Repeat([]byte{0xDD}, len(stale)), stale)
-
-		lent := []byte("read before the callback")
-		c.Recv(lent, func(b []byte, err error) {
-			require.NoError(t, err)
-			require.Equal(t, "x", string(b))
-		})
-		require.Equal(t, bytes.Repeat([]byte{0xAA}, len(lent)), lent)
-		_, err := peer.Write([]byte("x"))
-		require.NoError(t, err)
-		require.NoError(t, l.Run())
-	})
-}
-
 func TestMultishotBulkWithBuffersHeldAtRandom(t *testing.T) {
 	forEachQueueWith(t, loop.Options{Buffers: 16, BufferSize: 2048}, func(t *testing.T, l *loop.Loop) {
 		random := rand.New(rand.NewPCG(3, 3))

@@ -215,9 +215,6 @@ func TestF01FIFOCancel(t *testing.T) {
 
 // TestF01Allocations counts what an operation with a stored callback allocates.
 func TestF01Allocations(t *testing.T) {
-	if loop.Poisons() {
-		t.Skip("the race detector allocates")
-	}
 	for _, c := range []column{{"uring", ringColumn(ring.Options{})}, {"epoll", fallbackColumn("epoll")}} {
 		t.Run(c.name, func(t *testing.T) {
 			runCase(t, c, loop.Options{}, func(t *testing.T, l *loop.Loop) {

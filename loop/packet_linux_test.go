@@ -18,7 +18,7 @@ import (
 )
 
 func TestPacketsAllocateNothing(t *testing.T) {
-	forEachQueueUnraced(t, func(t *testing.T, l *loop.Loop) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 		a, b := packets(t, l, "udp", "127.0.0.1:0"), packets(t, l, "udp", "127.0.0.1:0")
 		toA, toB := addrOf(a), addrOf(b)
 		buf, message := make([]byte, 64), patternOf(1, 64)

@@ -12,7 +12,7 @@ import (
 // TestN25Allocations: what a file costs on its way through a connection does not grow with its size.
 func TestN25Allocations(t *testing.T) {
 	const chunks = 256
-	forEachQueueUnraced(t, func(t *testing.T, l *loop.Loop) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 		from, _ := fileOf(t, l, chunks*64<<10)
 		to := newFile(t, l)
 		server, client := connectOurs(t, l)
@@ -28,7 +28,9 @@ func TestN25Allocations(t *testing.T) {
 		through()
 		runtime.ReadMemStats(&after)
 		require.Equal(t, 4, ended)
-		require.Less(t, after.Mallocs-before.Mallocs, uint64(chunks))
+		if !raceBuild() { // the detector allocates too
+			require.Less(t, after.Mallocs-before.Mallocs, uint64(chunks))
+		}
 		for _, c := range []interface{ Close(loop.DoneFunc) }{server, client, from, to} {
 			require.NoError(t, result(t, l, c.Close))
 		}

@@ -259,7 +259,7 @@ func TestStreamPreparesItsDescriptor(t *testing.T) {
 func TestOtherStreamsAllocateNothing(t *testing.T) {
 	for _, network := range []string{"pipe", "unix"} {
 		t.Run(network, func(t *testing.T) {
-			forEachQueueUnraced(t, func(t *testing.T, l *loop.Loop) {
+			forEachQueue(t, func(t *testing.T, l *loop.Loop) {
 				var r, w *loop.Conn
 				if network == "pipe" {
 					var err error

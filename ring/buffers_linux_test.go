@@ -7,19 +7,13 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func needBuffers(f *fixture) {
-	if !f.Features().Has(BufferRings) {
-		f.t.Skip("the kernel has no provided buffer rings (5.19)")
-	}
-}
-
 func selecting(fd int32, group uint16) *SQE {
 	return &SQE{Opcode: OpRecv, FD: fd, Flags: BufferSelect | Stream, Group: group}
 }
 
 func TestProvide(t *testing.T) {
 	f := bound(t, Options{})
-	needBuffers(f)
+	f.need(BufferRings, "5.19")
 	for _, c := range []struct{ bytes, size int }{{0, 1}, {100, 0}, {100, -1}, {100, 101}, {300, 100}, {65536, 1}} {
 		f.ErrorIs(f.Provide(1, make([]byte, c.bytes), c.size), unix.EINVAL)
 	}
@@ -45,7 +39,7 @@ func TestBuffersRunOut(t *testing.T) {
 			runtime.LockOSThread()
 			t.Cleanup(runtime.UnlockOSThread)
 			f := unbound(t, Options{})
-			needBuffers(f)
+			f.need(BufferRings, "5.19")
 			mem := make([]byte, 4*8)
 			if when == "after Bind" {
 				f.NoError(f.Bind())
@@ -94,7 +88,7 @@ func TestBuffersRunOut(t *testing.T) {
 // The tail has 16 bits and goes around; a small group goes around much more often.
 func TestBuffersGoAround(t *testing.T) {
 	f := bound(t, Options{})
-	needBuffers(f)
+	f.need(BufferRings, "5.19")
 	f.provide(0, make([]byte, 2), 1)
 	f.provide(1, make([]byte, 32768), 1)
 	a, b := f.pair()

@@ -10,12 +10,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func needRegistered(f *fixture) {
-	if !f.Features().Has(FixedBuffers) {
-		f.t.Skip("the kernel has no tables of buffers that can be filled later (5.19)")
-	}
-}
-
 // anonymous maps memory that is not touched, and so costs nothing.
 func (f *fixture) anonymous(size int) []byte {
 	mem, err := unix.Mmap(-1, 0, size, unix.PROT_READ|unix.PROT_WRITE, unix.MAP_ANON|unix.MAP_PRIVATE|unix.MAP_NORESERVE)
@@ -26,7 +20,7 @@ func (f *fixture) anonymous(size int) []byte {
 
 func TestRegister(t *testing.T) {
 	f := bound(t, Options{})
-	needRegistered(f)
+	f.need(FixedBuffers, "5.19")
 	for _, mem := range [][]byte{nil, {}, f.anonymous(1<<30 + 1)} {
 		_, err := f.Register(mem)
 		f.ErrorIs(err, unix.EINVAL)
@@ -51,7 +45,7 @@ func TestRegisterWithout(t *testing.T) {
 
 func TestRegisterOnAnotherThread(t *testing.T) {
 	f := bound(t, Options{})
-	needRegistered(f)
+	f.need(FixedBuffers, "5.19")
 	errs := make(chan error)
 	go func() {
 		_, err := f.Register(make([]byte, 100))
@@ -67,7 +61,7 @@ func TestRegisterBeyondTheLimit(t *testing.T) {
 	runtime.LockOSThread() // for good: the thread loses a capability, and dies with the goroutine of the test
 	limitLocked(t, 1<<20)
 	f := unbound(t, Options{})
-	needRegistered(f)
+	f.need(FixedBuffers, "5.19")
 	f.NoError(f.Bind())
 	first, second := []byte("first"), []byte("second")
 	n, err := f.Register(first)

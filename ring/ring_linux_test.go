@@ -51,6 +51,14 @@ func bound(t testing.TB, o Options) *fixture {
 	return f
 }
 
+// need skips the test on a kernel without a feature, which came with the version since.
+func (f *fixture) need(feature Feature, since string) {
+	f.t.Helper()
+	if !f.Features().Has(feature) {
+		f.t.Skipf("this kernel has no %v (%s)", feature, since)
+	}
+}
+
 // start pushes s under a new UserData, and makes room for it if there is none.
 func (f *fixture) start(s *SQE) *SQE {
 	f.t.Helper()
