@@ -110,7 +110,7 @@ func (l *Loop) group() *bufferGroup {
 	count, size := l.options.Buffers, l.options.BufferSize
 	g := &bufferGroup{
 		l:      l,
-		mem:    AlignedBuffer(count * size),
+		mem:    aligned(count*size, pageSize), // huge ones would all be resident
 		size:   size,
 		uses:   make([]bufferUse, count),
 		free:   make([]uint16, count),

@@ -327,14 +327,3 @@ func pathError(action, name string, err error) error {
 	}
 	return &fs.PathError{Op: action, Path: name, Err: err}
 }
-
-// pageSize is what O_DIRECT wants of buffers at most, not the machine's page.
-const pageSize = 4096
-
-// AlignedBuffer returns size bytes that begin on a page: what O_DIRECT asks of a buffer. Offset and length
-// must be multiples of the device's block, 4096 to be sure. For many reads see [Loop.RegisteredBuffers].
-func AlignedBuffer(size int) []byte {
-	b := make([]byte, size+pageSize)
-	skip := -int(uintptr(unsafe.Pointer(unsafe.SliceData(b)))) & (pageSize - 1)
-	return b[skip : skip+size : skip+size]
-}

@@ -2,9 +2,12 @@ package loop_test
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -115,14 +118,44 @@ func TestF09Direct(t *testing.T) {
 }
 
 func TestF09AlignedBuffer(t *testing.T) {
-	for _, size := range []int{0, 1, 4096, 5000, 1 << 20} {
+	for _, size := range []int{0, 1, 4096, 5000, 1 << 20, 2 << 20, 5<<20 + 1} {
 		b := loop.AlignedBuffer(size)
 		require.Len(t, b, size)
 		require.Equal(t, size, cap(b))
 		if size > 0 {
-			require.Zero(t, uintptr(unsafe.Pointer(&b[0]))%4096)
+			align := uintptr(4096)
+			if size >= 2<<20 {
+				align = 2 << 20
+			}
+			require.Zero(t, uintptr(unsafe.Pointer(&b[0]))%align)
 		}
 	}
+	require.PanicsWithValue(t, "loop: AlignedBuffer: negative size", func() { loop.AlignedBuffer(-1) })
+}
+
+// TestAlignedBufferAsksForHugePages looks at what the kernel says of the memory: hg, unless it was built without huge pages.
+func TestAlignedBufferAsksForHugePages(t *testing.T) {
+	asked := func(b []byte) bool {
+		maps, err := os.ReadFile("/proc/self/smaps")
+		require.NoError(t, err)
+		at, inside := uint64(uintptr(unsafe.Pointer(&b[0]))), false
+		for line := range strings.Lines(string(maps)) {
+			var from, to uint64
+			if n, _ := fmt.Sscanf(line, "%x-%x ", &from, &to); n == 2 {
+				inside = from <= at && at < to
+			} else if flags, ok := strings.CutPrefix(line, "VmFlags:"); ok && inside {
+				return slices.Contains(strings.Fields(flags), "hg")
+			}
+		}
+		return false
+	}
+	_, absent := os.Stat("/sys/kernel/mm/transparent_hugepage")
+	require.Equal(t, absent == nil, asked(loop.AlignedBuffer(4<<20)))
+	l, err := loop.New(loop.Options{})
+	require.NoError(t, err)
+	defer l.Close()
+	buffers, _ := l.RegisteredBuffers(4, 1<<20)
+	require.Equal(t, absent == nil, asked(buffers[1]))
 }
 
 // TestF01Proc reads files whose size is 0 and whose reads are short.

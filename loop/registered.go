@@ -14,7 +14,7 @@ type registered struct {
 	number uint16
 }
 
-// RegisteredBuffers returns n buffers of size bytes each, which begin on pages as those of [AlignedBuffer] do, and has the kernel keep their
+// RegisteredBuffers returns n buffers of size bytes each, which begin on pages and are cut from one [AlignedBuffer], and has the kernel keep their
 // memory at hand. ReadAt, WriteAt, Read, Write and Append of a [File] with one of them, or with a part of one, then save the kernel to look up
 // and to pin pages each time: of a 4 KiB read with O_DIRECT that is more than a tenth of the CPU time. Other operations take them as they take any buffer.
 //
@@ -28,7 +28,7 @@ type registered struct {
 // IORING_REGISTER_BUFFERS_UPDATE, IORING_OP_READ_FIXED, IORING_OP_WRITE_FIXED.
 func (l *Loop) RegisteredBuffers(n, size int) (buffers [][]byte, ok bool) {
 	l.checkThread("RegisteredBuffers")
-	if n <= 0 || size <= 0 || size > math.MaxInt-2*pageSize || n > (math.MaxInt-2*pageSize)/(size+pageSize) {
+	if n <= 0 || size <= 0 || size > math.MaxInt-2*hugePage || n > (math.MaxInt-hugePage)/(size+pageSize) {
 		panic(fmt.Sprintf("loop: RegisteredBuffers: %d buffers of %d bytes", n, size))
 	}
 	stride := (size + pageSize - 1) &^ (pageSize - 1)

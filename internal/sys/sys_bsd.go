@@ -25,6 +25,9 @@ const (
 // ReadNow cannot be done here.
 func ReadNow(int32, []byte, int64) int32 { return -int32(unix.EOPNOTSUPP) }
 
+// UseHugePages does nothing: there is no such advice here, or the system knows better.
+func UseHugePages([]byte) {}
+
 // ThreadID returns 0: there is no portable id, and a call on the wrong thread goes unnoticed.
 func ThreadID() int64 { return 0 }
 

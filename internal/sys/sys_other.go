@@ -77,6 +77,7 @@ func IsDirectory(int32) bool                            { return false }
 func FileInfo(name string, _ *ring.Statx) fs.FileInfo   { return &fileInfo{name: name} }
 
 func ReadNow(int32, []byte, int64) int32 { return -int32(errUnsupported) }
+func UseHugePages([]byte)                {}
 
 const (
 	Directory  = 0

@@ -36,6 +36,7 @@ func run(fixed *bool) error {
 	}
 	var out bytes.Buffer
 	cmd := exec.Command("fio", arguments(j, *fixed)...)
+	cmd.Env = append(os.Environ(), "GLIBC_TUNABLES=glibc.malloc.hugetlb=1") // huge pages for large blocks, as all contestants have
 	cmd.Stdout, cmd.Stderr = &out, os.Stderr
 	if err := cmd.Start(); err != nil {
 		return err

@@ -52,16 +52,12 @@ type contestant struct {
 }
 
 func buffers(j *job.Job, l *loop.Loop, fixed bool) ([][]byte, error) {
-	if fixed {
-		list, ok := l.RegisteredBuffers(j.Depth, j.BlockSize())
-		if !ok {
-			return nil, errors.New("the kernel does not register the buffers")
-		}
-		return list, nil
+	if !fixed {
+		return j.Buffers(), nil
 	}
-	list := make([][]byte, j.Depth)
-	for i := range list {
-		list[i] = loop.AlignedBuffer(j.BlockSize())
+	list, ok := l.RegisteredBuffers(j.Depth, j.BlockSize())
+	if !ok {
+		return nil, errors.New("the kernel does not register the buffers")
 	}
 	return list, nil
 }

@@ -1,13 +1,14 @@
 // uvdisk.c is the file contestant on libuv: one loop that hands every file operation to libuv's pool of threads, as large as
 // UV_THREADPOOL_SIZE says (4 by default). The files are those that disk/prepare makes.
-#define _GNU_SOURCE // O_DIRECT
+#define _GNU_SOURCE // O_DIRECT, madvise
 #include <limits.h>
 #include <stdbool.h>
+#include <sys/mman.h>
 #include <uv.h>
 
 #include "bench.h"
 
-enum { SMALL_FILES = 10000, SMALL_SIZE = 1024, RECORD = 512, PAGE = 4096 };
+enum { SMALL_FILES = 10000, SMALL_SIZE = 1024, RECORD = 512, PAGE = 4096, HUGE_PAGE = 2 << 20 };
 
 // A flow has one operation in flight, which may take several requests.
 struct flow {
@@ -275,9 +276,20 @@ static void parse(int argc, char **argv) {
 		fail("-dir or -file is missing");
 }
 
-static struct flow *new_flow(uint64_t id) {
+static uint64_t up(uint64_t size, uint64_t to) { return (size + to - 1) / to * to; }
+
+// buffers returns memory for one block of each flow: on pages, and of one piece, so that large blocks lie in huge pages.
+static char *buffers(void) {
+	uint64_t size = job.depth * up(job.size, PAGE), align = size < HUGE_PAGE ? PAGE : HUGE_PAGE;
+	char *data = check_alloc(aligned_alloc(align, up(size, align)));
+	if (align == HUGE_PAGE)
+		madvise(data, size, MADV_HUGEPAGE); // an advice, which may go unheard
+	return data;
+}
+
+static struct flow *new_flow(uint64_t id, char *data) {
 	struct flow *f = check_alloc(calloc(1, sizeof *f));
-	f->data = check_alloc(aligned_alloc(PAGE, job.size < PAGE ? PAGE : job.size));
+	f->data = data + id * up(job.size, PAGE);
 	memset(f->data, 0, job.size);
 	f->req.data = f;
 	f->id = id;
@@ -295,8 +307,9 @@ int main(int argc, char **argv) {
 	start(uv_timer_init(uv_default_loop(), &end));
 	start(uv_timer_start(&warm, on_warm, (uint64_t)(warmup * 1000), 0));
 	start(uv_timer_start(&end, on_end, (uint64_t)((warmup + duration) * 1000), 0));
+	char *data = buffers();
 	for (uint64_t i = 0; i < job.depth; i++)
-		next(new_flow(i));
+		next(new_flow(i, data));
 	start(uv_run(uv_default_loop(), UV_RUN_DEFAULT));
 	if (is("seqwrite") || is("append"))
 		verify_file();

@@ -12,7 +12,6 @@ import (
 
 	"github.com/proactor-go/proactor/bench/disk/internal/job"
 	"github.com/proactor-go/proactor/bench/disk/internal/pattern"
-	"github.com/proactor-go/proactor/loop"
 )
 
 // File is what the workloads need of a file.
@@ -51,6 +50,7 @@ type Shared struct {
 	blocks *job.Blocks
 	open   Open
 	names  []string
+	bufs   [][]byte // one per flow
 	file   File
 	fd     int        // for fdatasync, which *os.File does not offer
 	mu     sync.Mutex // around a write at the end and its sync
@@ -63,7 +63,7 @@ func New(j *job.Job, open Open) (*Shared, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Shared{job: j, blocks: blocks, open: open, salt: job.Salt()}
+	s := &Shared{job: j, blocks: blocks, open: open, bufs: j.Buffers(), salt: job.Salt()}
 	if j.Work == job.Small {
 		s.names = j.SmallNames()
 		return s, nil
@@ -108,7 +108,7 @@ func (s *Shared) Flow(i int, lane *job.Lane) *Flow {
 		Shared: s,
 		flow:   s.blocks.Flow(i),
 		lane:   lane,
-		buf:    loop.AlignedBuffer(s.job.BlockSize()),
+		buf:    s.bufs[i],
 		id:     uint64(i),
 		step:   steps[s.job.Work],
 	}

@@ -7,6 +7,7 @@ import (
 	"sync/atomic"
 
 	"github.com/proactor-go/proactor/bench/disk/internal/pattern"
+	"github.com/proactor-go/proactor/loop"
 )
 
 // Blocks says which block of the file, or which small file, is next.
@@ -35,6 +36,19 @@ func (j *Job) Blocks() (*Blocks, error) {
 		return nil, fmt.Errorf("%s has only %d bytes", j.File, info.Size())
 	}
 	return b, nil
+}
+
+// Buffers returns memory for one block of each flow. It begins on pages, and is of one piece, so that large blocks lie in huge pages: those of all contestants do.
+func (j *Job) Buffers() [][]byte {
+	const page = 4096
+	size := j.BlockSize()
+	stride := (size + page - 1) &^ (page - 1)
+	all := loop.AlignedBuffer(j.Depth * stride)
+	list := make([][]byte, j.Depth)
+	for i := range list {
+		list[i] = all[i*stride:][:size:size]
+	}
+	return list
 }
 
 // A Flow is one of the job's operations in flight: they are independent of each other, and each
