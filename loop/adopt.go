@@ -60,6 +60,9 @@ func (l *Loop) AdoptListener(ln syscall.Conn) (*Listener, error) {
 
 // duplicate returns a descriptor of what c has open.
 func duplicate(c syscall.Conn) (fd int, err error) {
+	if c == nil {
+		return -1, syscall.EINVAL
+	}
 	raw, err := c.SyscallConn()
 	if err != nil {
 		return -1, err

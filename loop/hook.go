@@ -11,17 +11,17 @@ type Hook struct {
 
 // OnIdle calls fn in every turn before the prepare hooks. While an idle hook is active the loop does not wait for
 // completions, it polls.
-func (l *Loop) OnIdle(fn func()) *Hook { return l.hook(&l.idle, fn) }
+func (l *Loop) OnIdle(fn func()) *Hook { return l.hook(&l.idle, "OnIdle", fn) }
 
 // OnPrepare calls fn in every turn right before the loop waits.
-func (l *Loop) OnPrepare(fn func()) *Hook { return l.hook(&l.prepare, fn) }
+func (l *Loop) OnPrepare(fn func()) *Hook { return l.hook(&l.prepare, "OnPrepare", fn) }
 
 // OnCheck calls fn in every turn right after the completions were dispatched, before the immediates.
-func (l *Loop) OnCheck(fn func()) *Hook { return l.hook(&l.check, fn) }
+func (l *Loop) OnCheck(fn func()) *Hook { return l.hook(&l.check, "OnCheck", fn) }
 
-func (l *Loop) hook(list *hookList, fn func()) *Hook {
+func (l *Loop) hook(list *hookList, method string, fn func()) *Hook {
 	if fn == nil {
-		panic("loop: hook: nil function")
+		panic("loop: " + method + ": nil function")
 	}
 	h := &Hook{l: l, list: list, fn: fn}
 	h.Start()

@@ -49,6 +49,9 @@ func (m *mail) await(limit time.Duration) {
 // the loop's goroutine.
 func (l *Loop) PostTo(other *Loop, fn func()) error {
 	l.checkThread("PostTo")
+	if other == nil || fn == nil {
+		panic("loop: PostTo: nil loop or function")
+	}
 	if l.mail.fd < 0 || other.mail.fd < 0 || l == other || l.shut || !l.running { // outside of Run no submission is sure to follow
 		return other.Post(fn)
 	}

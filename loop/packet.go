@@ -177,25 +177,20 @@ func (l *Loop) AdoptPacketConn(conn syscall.Conn) (*PacketConn, error) {
 	if l.shut {
 		return nil, ErrClosed
 	}
-	raw, err := conn.SyscallConn()
+	fd, err := duplicate(conn)
 	if err != nil {
-		return nil, err
+		return nil, &net.OpError{Op: "adopt", Err: err}
 	}
-	fd, call := -1, "fcntl"
-	c := &PacketConn{}
-	if ctlErr := raw.Control(func(orig uintptr) { fd, err = sys.Dup(int(orig)) }); ctlErr != nil {
-		return nil, ctlErr
-	}
-	if err == nil {
-		if c.network, c.v6, err = sys.PacketNetwork(fd); err != nil {
-			call = "getsockname"
-		} else if err = sys.SetNonblock(fd); err == nil {
+	c, call := &PacketConn{}, "getsockname"
+	if c.network, c.v6, err = sys.PacketNetwork(fd); err == nil {
+		call = "fcntl"
+		if err = sys.SetNonblock(fd); err == nil {
 			c.unix = c.network == "unixgram"
 			c.open(l, c, int32(fd))
 			return c, nil
 		}
-		sys.Close(fd)
 	}
+	sys.Close(fd)
 	return nil, &net.OpError{Op: "adopt", Net: c.network, Err: os.NewSyscallError(call, err)}
 }
 

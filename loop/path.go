@@ -120,15 +120,18 @@ func (l *Loop) pathDone(o *op, res int32) {
 }
 
 // Stat describes the file that name leads to. statx(2): IORING_OP_STATX.
-func (l *Loop) Stat(name string, fn StatFunc) Op { return l.startStat("stat", name, 0, fn) }
+func (l *Loop) Stat(name string, fn StatFunc) Op {
+	needCallback("Stat", fn == nil)
+	return l.startStat("stat", name, 0, fn)
+}
 
 // Lstat describes name itself, even if it is a symbolic link.
 func (l *Loop) Lstat(name string, fn StatFunc) Op {
+	needCallback("Lstat", fn == nil)
 	return l.startStat("lstat", name, sys.NoFollow, fn)
 }
 
 func (l *Loop) startStat(action, name string, flags uint32, fn StatFunc) Op {
-	needCallback(action, fn == nil)
 	o := l.path(kindStat, action, name, fn)
 	o.prepareStat(flags)
 	return l.begin(o)

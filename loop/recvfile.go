@@ -12,9 +12,7 @@ import (
 // It receives up to 64 KiB into a buffer of its own and writes them before it receives more, by the routes of [Conn.Recv] and [File.WriteAt].
 func (c *Conn) RecvFile(f *File, off, n int64, fn CopyFunc) Op {
 	l := c.l
-	if f.l != l {
-		panic("loop: RecvFile: the file belongs to another loop")
-	}
+	c.checkFile("RecvFile", f)
 	if c.closing {
 		return l.refuse(kindRecvFile, &c.handle, fn)
 	}

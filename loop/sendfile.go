@@ -20,9 +20,7 @@ const fileChunk = maxHot
 // as long as the peer likes, nor IORING_OP_SPLICE, which does the same to a kernel thread.
 func (c *Conn) SendFile(f *File, off, n int64, fn CopyFunc) Op {
 	l := c.l
-	if f.l != l {
-		panic("loop: SendFile: the file belongs to another loop")
-	}
+	c.checkFile("SendFile", f)
 	if c.closing {
 		return l.refuse(kindSendFile, &c.handle, fn)
 	}
@@ -38,6 +36,16 @@ func (c *Conn) SendFile(f *File, off, n int64, fn CopyFunc) Op {
 	l.slots.more(o).source = s
 	c.enqueue(o)
 	return l.op(o)
+}
+
+// checkFile panics unless c can send and receive f.
+func (c *Conn) checkFile(method string, f *File) {
+	switch {
+	case f == nil:
+		panic("loop: " + method + ": nil file")
+	case f.l != c.l:
+		panic("loop: " + method + ": the file belongs to another loop")
+	}
 }
 
 // A fileSource refills a send from a file. The send's own Addr and Len are what is left of the chunk that the stream has.

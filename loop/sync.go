@@ -6,14 +6,14 @@ import (
 
 // Sync makes everything durable that the writes whose callback ran before wrote, data and metadata. Syncs of one turn, and those
 // started while one is in flight, share one system call. fsync(2): IORING_OP_FSYNC.
-func (f *File) Sync(fn DoneFunc) Op { return f.startSync(0, fn) }
+func (f *File) Sync(fn DoneFunc) Op { return f.startSync("Sync", 0, fn) }
 
 // Datasync is Sync without metadata that is not needed to read the data back. fdatasync(2): IORING_OP_FSYNC with
 // IORING_FSYNC_DATASYNC.
-func (f *File) Datasync(fn DoneFunc) Op { return f.startSync(ring.FsyncData, fn) }
+func (f *File) Datasync(fn DoneFunc) Op { return f.startSync("Datasync", ring.FsyncData, fn) }
 
-func (f *File) startSync(flags uint32, fn DoneFunc) Op {
-	needCallback("Sync", fn == nil)
+func (f *File) startSync(method string, flags uint32, fn DoneFunc) Op {
+	needCallback(method, fn == nil)
 	l := f.l
 	if f.closing {
 		return l.refuse(kindSync, &f.handle, fn)
