@@ -25,6 +25,7 @@ const (
 	liburing   = "c-liburing"
 	giouring   = "giouring"
 	segments   = "ours-segments"
+	reach      = "ours-reach"         // gets at a timer and does nothing with it
 	eventfd    = "ours-uring-eventfd" // wakes another loop as any goroutine may
 	fixed      = "ours-uring-fixed"   // with registered buffers
 	mmsg       = "c-mmsg"             // epoll, recvmmsg, sendmmsg
@@ -138,6 +139,7 @@ func microContestants() []Contestant {
 		{Group: "micro", Name: uringAgain, Program: ours, Args: onUring},
 		{Group: "micro", Name: epoll, Program: ours, Args: onEpoll},
 		{Group: "micro", Name: "ours-ring", Program: ours, Args: []string{"-work", "ringnop"}},
+		{Group: "micro", Name: reach, Program: ours, Args: []string{"-work", "reach"}},
 		{Group: "micro", Name: segments, Program: ours, Args: []string{"-backend", "uring", "-work", "segments"}},
 		{Group: "micro", Name: eventfd, Program: ours, Args: []string{"-backend", "uring", "-work", "crosswake"}},
 		{Group: "micro", Name: liburing, Program: cProgram("nop", needLiburing)},

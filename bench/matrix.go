@@ -186,7 +186,7 @@ func microCells() []Cell {
 	cells := []Cell{
 		nopCell(16),
 		nopCell(256),
-		microCell("timers", "timers/pair", "timers", timers),
+		microCell("timers", "timers/pair", "timers", append([]string{reach}, timers...)),
 		microCell("timers", "timers/fire", "fire", timers),
 		microCell("post", "post", "post", timers),
 		microCell("crosspost", "crosspost", "crosspost", []string{uring, uringAgain, eventfd, epoll, "std", "c-libuv"}),
