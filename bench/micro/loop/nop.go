@@ -14,7 +14,10 @@ func nop(o *micro.Options) error {
 	return onLoop(func(l *loop.Loop) {
 		count := counter(l, o)
 		var done loop.CQEFunc
-		done = func(ring.CQE) {
+		done = func(c ring.CQE) {
+			if c.Res < 0 { // the window is over
+				return
+			}
 			count()
 			l.Submit(ring.SQE{}, done)
 		}
