@@ -18,7 +18,7 @@ type Mode struct {
 }
 
 var modes = map[string]Mode{
-	"full":    {5, 15, 300 * time.Millisecond, 740 * time.Millisecond, true, fullCells},
+	"full":    {5, 15, 300 * time.Millisecond, 640 * time.Millisecond, true, fullCells},
 	"quick":   {3, 3, 100 * time.Millisecond, 280 * time.Millisecond, true, quickCells},
 	"targets": {15, 15, 300 * time.Millisecond, time.Second, true, targetCells},
 	"sanity":  {1, 1, 50 * time.Millisecond, 300 * time.Millisecond, false, sanityCells},
@@ -34,11 +34,15 @@ func (m Mode) plan() []Cell {
 			c.Deep = m.Deep
 		}
 		c.Warmup, c.Window = m.Warmup, m.Window
-		if underway := c.Conns * c.Size * c.Pipeline; underway > 64<<20 && m.Window >= 400*time.Millisecond {
-			c.Window += time.Duration(underway>>20) * time.Millisecond // a short window would be a few round trips
-		}
-		if c.Scenario == "slow" {
+		underway := c.Conns * c.Size * c.Pipeline
+		switch {
+		case c.Scenario == "slow":
 			c.Window = max(c.Window, time.Second) // the readers wake up twenty times in it
+		case m.Window < 400*time.Millisecond: // a look, not a measurement
+		case c.Scenario == "latency":
+			c.Window = max(c.Window, 2*time.Second) // one message of a thousand: a shorter one says what else the machine did
+		case underway > 64<<20:
+			c.Window += time.Duration(underway>>20) * time.Millisecond // a shorter one would be a few round trips
 		}
 		c.Counted = c.Counted && m.Counting
 	}
