@@ -22,7 +22,9 @@ const (
 	highBytes = 1 << 20
 )
 
-// buffers is how many provided buffers there are, of 64 KiB. Sends may hold half of them, and maxCopied bytes besides.
+// buffers is how many provided buffers there are, of 64 KiB. Sends may hold half of them. When they hold maxCopied bytes besides, in copies, a
+// session no longer receives while it has anything unsent. It is no hard limit: what one receive brings in a turn, up to 2 MiB a session, is
+// there already.
 const (
 	buffers   = 1024
 	maxCopied = 64 << 20
