@@ -1,6 +1,6 @@
 // Bench measures proactor beside every alternative on this machine, and writes raw figures, a report and pictures.
 //
-//	go run .                      everything there is, under two hours
+//	go run .                      everything there is, in an hour and a half
 //	go run . -mode quick          a small part of everything, in minutes
 //	go run . -mode targets        what the project's targets need
 //	go run . -mode sanity         does it run, and are the bytes right?

@@ -18,7 +18,7 @@ type Mode struct {
 }
 
 var modes = map[string]Mode{
-	"full":    {5, 15, 300 * time.Millisecond, 640 * time.Millisecond, true, fullCells},
+	"full":    {5, 15, 300 * time.Millisecond, 400 * time.Millisecond, true, fullCells},
 	"quick":   {3, 3, 100 * time.Millisecond, 280 * time.Millisecond, true, quickCells},
 	"targets": {15, 15, 300 * time.Millisecond, time.Second, true, targetCells},
 	"sanity":  {1, 1, 50 * time.Millisecond, 300 * time.Millisecond, false, sanityCells},
