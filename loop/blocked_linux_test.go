@@ -183,21 +183,6 @@ func withoutIPCLock(t *testing.T) {
 	require.NoError(t, syscall.Exec(os.Args[0], os.Args, append(os.Environ(), lockedVariable+"=1")))
 }
 
-func TestE05DisabledBySysctl(t *testing.T) {
-	const file = "/proc/sys/kernel/io_uring_disabled"
-	if os.Getenv("LOOP_TEST_SYSCTL") != "1" {
-		t.Skip("it takes io_uring from the whole machine for a moment, and with it from tests that run beside: LOOP_TEST_SYSCTL=1 allows that")
-	}
-	old, err := os.ReadFile(file)
-	require.NoError(t, err, "Linux 6.6")
-	require.NoError(t, os.WriteFile(file, []byte("2"), 0))
-	defer func() { require.NoError(t, os.WriteFile(file, old, 0)) }()
-	inChild(t, func(t *testing.T) {
-		require.NoError(t, os.Unsetenv("LOOP_BACKEND"))
-		requireFallback(t, unix.EPERM, "kernel.io_uring_disabled")
-	})
-}
-
 func TestE06UnsupportedIsFinalOnAWorker(t *testing.T) {
 	// A file system without fallocate: the ring says so, a worker tries the system call, and that is that.
 	name := filepath.Join("/proc", fmt.Sprint(os.Getpid()), "comm")

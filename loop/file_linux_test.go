@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"slices"
@@ -156,6 +157,25 @@ func TestAlignedBufferAsksForHugePages(t *testing.T) {
 	defer l.Close()
 	buffers, _ := l.RegisteredBuffers(4, 1<<20)
 	require.Equal(t, absent == nil, asked(buffers[1]))
+}
+
+func TestF10Allocate(t *testing.T) {
+	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
+		f := newFile(t, l)
+		allocate := func(off, size int64) error {
+			return result(t, l, func(fn loop.DoneFunc) { f.Allocate(off, size, fn) })
+		}
+		require.NoError(t, allocate(1000, 10_000))
+		require.EqualValues(t, 11_000, sizeOf(t, l, f))
+		for _, c := range [][2]int64{{-1, 10}, {0, 0}, {0, -1}} {
+			err := allocate(c[0], c[1])
+			require.ErrorIs(t, err, syscall.EINVAL)
+			var path *fs.PathError
+			require.ErrorAs(t, err, &path)
+			require.Equal(t, f.Name(), path.Path)
+		}
+		require.NoError(t, result(t, l, f.Close))
+	})
 }
 
 // TestF01Proc reads files whose size is 0 and whose reads are short.

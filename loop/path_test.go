@@ -5,7 +5,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"runtime"
 	"strconv"
 	"strings"
 	"syscall"
@@ -272,28 +271,6 @@ func TestF10Truncate(t *testing.T) {
 		reader := openNamed(t, l, f.Name(), os.O_RDONLY)
 		requireSameError(t, want, result(t, l, func(fn loop.DoneFunc) { reader.Truncate(0, fn) }))
 		require.NoError(t, result(t, l, reader.Close))
-		require.NoError(t, result(t, l, f.Close))
-	})
-}
-
-func TestF10Allocate(t *testing.T) {
-	if runtime.GOOS != "linux" {
-		t.Skip("fallocate(2) is Linux's")
-	}
-	forEachQueue(t, func(t *testing.T, l *loop.Loop) {
-		f := newFile(t, l)
-		allocate := func(off, size int64) error {
-			return result(t, l, func(fn loop.DoneFunc) { f.Allocate(off, size, fn) })
-		}
-		require.NoError(t, allocate(1000, 10_000))
-		require.EqualValues(t, 11_000, sizeOf(t, l, f))
-		for _, c := range [][2]int64{{-1, 10}, {0, 0}, {0, -1}} {
-			err := allocate(c[0], c[1])
-			require.ErrorIs(t, err, syscall.EINVAL)
-			var path *fs.PathError
-			require.ErrorAs(t, err, &path)
-			require.Equal(t, f.Name(), path.Path)
-		}
 		require.NoError(t, result(t, l, f.Close))
 	})
 }

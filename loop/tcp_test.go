@@ -9,6 +9,7 @@ import (
 	"net"
 	"net/netip"
 	"os"
+	"runtime"
 	"strings"
 	"syscall"
 	"testing"
@@ -261,7 +262,8 @@ func blackHoleAt(t *testing.T, l *loop.Loop, at string) string {
 		}
 		t.Cleanup(func() { c.Close() })
 	}
-	t.Skip("this system does not drop what a listen queue has no room for")
+	require.NotEqual(t, "linux", runtime.GOOS, "Linux drops what a listen queue has no room for")
+	t.Skipf("%s does not drop what a listen queue has no room for: 64 connections were made", runtime.GOOS)
 	return ""
 }
 

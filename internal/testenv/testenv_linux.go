@@ -18,9 +18,9 @@ func Mount(t testing.TB, kind, options string, flags uintptr) string {
 	dir := t.TempDir()
 	switch err := unix.Mount(kind, dir, kind, flags, options); {
 	case errors.Is(err, unix.EPERM):
-		t.Skipf("mounting a %s takes CAP_SYS_ADMIN", kind)
+		t.Skipf("mounting a %s takes CAP_SYS_ADMIN, which this process lacks: %v", kind, err)
 	case errors.Is(err, unix.ENODEV):
-		t.Skipf("this kernel has no %s", kind)
+		t.Skipf("this kernel has no %s: mount: %v", kind, err)
 	case err != nil:
 		t.Fatalf("mount %s: %v", kind, err)
 	}
@@ -50,7 +50,7 @@ func CachedReads(t testing.TB, dir string) {
 		t.Fatal(err)
 	}
 	if _, err := unix.Preadv2(int(f.Fd()), [][]byte{make([]byte, 1)}, 0, unix.RWF_NOWAIT); errors.Is(err, unix.EOPNOTSUPP) {
-		t.Skipf("%s has no RWF_NOWAIT", fileSystem(dir))
+		t.Skipf("%s has no RWF_NOWAIT: preadv2: %v", fileSystem(dir), err)
 	} else if err != nil {
 		t.Fatal(err)
 	}
@@ -61,7 +61,7 @@ func DirectIO(t testing.TB, dir string) {
 	t.Helper()
 	f, err := os.OpenFile(filepath.Join(dir, "direct"), os.O_RDWR|os.O_CREATE|unix.O_DIRECT, 0o600)
 	if errors.Is(err, unix.EINVAL) {
-		t.Skipf("%s has no O_DIRECT", fileSystem(dir))
+		t.Skipf("%s has no O_DIRECT: %v", fileSystem(dir), err)
 	}
 	if err != nil {
 		t.Fatal(err)
