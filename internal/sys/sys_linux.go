@@ -52,7 +52,7 @@ func ReadNow(fd int32, b []byte, off int64) int32 {
 }
 
 // UseHugePages asks for huge pages where b has none yet. It is an advice: without such pages, or without room for them, nothing changes.
-// MADV_COLLAPSE would replace small pages as well, in 2 to 7 ms for each 2 MiB.
+// MADV_COLLAPSE would replace small pages as well, in 4 to 7 ms for each 2 MiB on a virtual machine.
 func UseHugePages(b []byte) { _ = unix.Madvise(b, unix.MADV_HUGEPAGE) }
 
 func socket(family, kind int) (int, error) {
